@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+# falco: `make demo` shows it at work, `make check` proves it. Everything is built below build/.
+#   V=1    print the commands            SAN=1   with ASan and UBSan, below build/san/
+
+B      := build$(if $(SAN),/san)
+Q      := $(if $(V),,@)
+say     = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+PREFIX  ?= /usr
+SYSCONF ?= /etc
+DESTDIR ?=
+
+PKGS     := luajit yaml-0.1 zlib
+CC       ?= gcc
+CXX      ?= g++
+LUAJIT   ?= luajit
+VERSION  := $(shell cat VERSION)
+SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+WARN     := -Wall -Wextra -Wshadow -Wpointer-arith -Wno-unused-parameter
+CFLAGS   ?= -O2 -g
+ALLFLAGS  = $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -MMD -MP -D_GNU_SOURCE -DFALCO_VERSION='"$(VERSION)"' \
+	    $(shell pkg-config --cflags $(PKGS))
+CSTD     := -std=gnu2x -Wstrict-prototypes -Wmissing-prototypes
+CXXSTD   := -std=c++17
+LIBS      = $(shell pkg-config --libs $(PKGS)) -l:liblua5.1-lpeg.a $(shell pkg-config --libs re2) -lpthread -lm -ldl
+
+ENGINE_C  := $(wildcard c/*.c c/engine/*.c)
+ENGINE_C  := $(filter-out c/main.c c/lua.c,$(ENGINE_C))
+ENGINE_CC := $(wildcard c/engine/*.cc)
+ENGINE_O  := $(ENGINE_C:%.c=$(B)/%.o) $(ENGINE_CC:%.cc=$(B)/%.o)
+MAIN_O    := $(B)/c/main.o $(B)/c/lua.o $(B)/embed.o
+LUA_SRC   := $(wildcard lua/*.lua lua/*/*.lua)
+ARGPARSE  := /usr/share/lua/5.1/argparse.lua
+CDEF      := $(B)/ffi.cdef
+TESTS     := $(patsubst test/%.c,$(B)/test/%,$(wildcard test/test_*.c))
+
+.PHONY: all deps demo check bench fuzz install uninstall deb clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: deps-present $(B)/falco $(B)/libfalco.so
+
+help:
+	@echo 'make            build build/falco and build/libfalco.so'
+	@echo 'make deps       install the Debian packages that build and tests need (as root)'
+	@echo 'make demo       replay shipped captures against the shipped rules and show the alerts'
+	@echo 'make check      every test; SAN=1 alone builds with sanitizers'
+	@echo 'make bench      events per second, beside a yardstick in the same run'
+	@echo 'make fuzz       fuzz the parsers (FUZZ_SECONDS=600 each)'
+	@echo 'make install    below DESTDIR, PREFIX ($(PREFIX)), SYSCONF ($(SYSCONF)); make uninstall takes it away'
+	@echo 'make deb        a Debian package in build/'
+	@echo 'make clean      remove build/'
+
+# ---------------------------------------------------------------- dependencies
+DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev zlib1g-dev \
+	libre2-dev libcmocka-dev lua-busted clang
+
+deps:
+	$(Q).ci/deps $(DEPS)
+
+.PHONY: deps-present
+deps-present:
+	$(Q)pkg-config --exists $(PKGS) re2 lua5.1-lpeg 2>/dev/null && command -v $(LUAJIT) >/dev/null && test -f $(ARGPARSE) \
+		|| { echo 'falco: packages are missing: run `make deps` as root (or `make demo`, which does)' >&2; exit 1; }
+
+# ---------------------------------------------------------------- the program
+$(B)/falco: $(ENGINE_O) $(MAIN_O)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ $(LDFLAGS) $(LIBS)
+
+$(B)/libfalco.so: $(ENGINE_O)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(SANFLAGS) -shared -o $@ $^ $(LDFLAGS) $(LIBS)
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(ALLFLAGS) -c -o $@ $<
+
+$(B)/%.o: %.cc
+	$(call say,CXX,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CXXSTD) $(ALLFLAGS) -c -o $@ $<
+
+$(CDEF): c/engine/ffi.h
+	$(call say,CDEF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -DFALCO_CDEF -x c $< -o $@
+
+$(B)/embed.c: c/embed.lua $(CDEF) $(LUA_SRC) $(ARGPARSE)
+	$(call say,EMBED,$@)
+	$(Q)$(LUAJIT) c/embed.lua $@ $(CDEF) argparse=$(ARGPARSE) $(LUA_SRC)
+
+$(B)/embed.o: $(B)/embed.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CSTD) $(ALLFLAGS) -Ic -c -o $@ $<
+
+# ---------------------------------------------------------------- tests
+$(B)/test/%: $(B)/test/%.o $(ENGINE_O)
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
+
+check: deps
+	$(Q).ci/check
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)test/demo $(B)/falco
+
+bench: all
+	$(Q)test/bench $(B)/falco
+
+FUZZ_SECONDS ?= 600
+fuzz: deps
+	$(Q)test/fuzz/run $(FUZZ_SECONDS)
+
+.PHONY: test-programs
+test-programs: $(TESTS)
+
+# ---------------------------------------------------------------- installing
+install: all
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(SYSCONF)/falco/config.d $(DESTDIR)$(SYSCONF)/falco/rules.d
+	$(Q)install -m 755 $(B)/falco $(DESTDIR)$(PREFIX)/bin/falco
+	$(Q)install -m 644 $(B)/libfalco.so $(DESTDIR)$(PREFIX)/lib/libfalco.so
+	$(Q)install -m 644 docs/falco.8 $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
+	$(Q)install -m 644 rules/falco_rules.yaml $(DESTDIR)$(SYSCONF)/falco/falco_rules.yaml
+	$(Q)install -m 644 conf/falco.yaml $(DESTDIR)$(SYSCONF)/falco/falco.yaml
+
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
+	@echo 'kept: $(DESTDIR)$(SYSCONF)/falco (your configuration)'
+
+deb: all
+	$(Q)packaging/deb $(VERSION)
+
+clean:
+	$(Q)rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

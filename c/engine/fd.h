@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors: records and the tables that hold them.
+ *
+ * struct fd_rec    immutable once published, reference-counted. A change publishes a new record under the number;
+ *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it.
+ * struct fdtable   number -> record, shared copy-on-write between a process and its forks.
+ *
+ *	struct fd_draft d = { .type = FD_FILE, .name = STR("/etc/passwd") };
+ *	fd_publish(fds, &thread->fds, 3, &d);
+ */
+#ifndef FALCO_FD_H
+#define FALCO_FD_H
+
+#include "../map.h"
+#include "../str.h"
+
+/* Numbers of the capture format's FDL block. */
+enum fd_type {
+	FD_UNKNOWN, FD_FILE, FD_DIRECTORY, FD_IPV4, FD_IPV6, FD_IPV4_LISTEN, FD_IPV6_LISTEN, FD_FIFO, FD_UNIX, FD_EVENT,
+	FD_UNSUPPORTED, FD_SIGNALFD, FD_EVENTPOLL, FD_INOTIFY, FD_TIMERFD, FD_NETLINK, FD_FILE_V2, FD_BPF,
+	FD_USERFAULTFD, FD_IO_URING, FD_MEMFD, FD_PIDFD, FD_TYPE_COUNT
+};
+
+enum fd_l4 { L4_UNKNOWN, L4_NA, L4_TCP, L4_UDP, L4_ICMP, L4_RAW };
+
+enum fd_bits {
+	FD_CLIENT = 1 << 0,		/* this process connected */
+	FD_SERVER = 1 << 1,		/* this process listens or accepted */
+	FD_CONNECTED = 1 << 2,
+	FD_CONNECT_PENDING = 1 << 3,
+	FD_CONNECT_FAILED = 1 << 4,
+	FD_CLOEXEC = 1 << 5,
+	FD_UPPER_LAYER = 1 << 6,	/* overlay file system */
+	FD_LOWER_LAYER = 1 << 7,
+	FD_IN_BASELINE = 1 << 8,	/* from the capture's own fd list */
+	FD_SOCKET_NAMED = 1 << 9,
+};
+
+/* Ends of a socket, addresses in network order (IPv4: the first four bytes), ports in host order. Of a connection
+ * "source" is the client. A listener has only the source... see fd_type: *_LISTEN use dst (the server's end). */
+struct fd_addr {
+	uint8_t src[16], dst[16];
+	uint16_t sport, dport;
+};
+
+struct fd_draft {
+	uint8_t type;			/* FD_* */
+	uint8_t l4;			/* L4_* */
+	uint16_t bits;			/* FD_CLIENT ... */
+	uint32_t openflags;		/* portable O_* */
+	uint32_t dev;
+	uint64_t ino;
+	uint64_t unix_src, unix_dst;	/* kernel addresses */
+	int64_t pid;			/* pidfd */
+	struct fd_addr addr;
+	struct str name, raw;		/* raw: path as passed, empty: none */
+};
+
+struct fd_rec {
+	uint32_t refs, gen;
+	struct fd_draft d;		/* name and raw point behind the struct, NUL-ended */
+	char text[];
+};
+
+struct fdtable {
+	uint32_t refs;
+	struct map map;			/* fd -> struct fd_rec * */
+};
+
+/* The owner of all records and tables of one engine. */
+struct fds;
+
+struct fds *fds_new(uint32_t max_per_table);
+void fds_free(struct fds *f);
+
+struct fdtable *fdtable_new(struct fds *f);
+struct fdtable *fdtable_share(struct fdtable *t);		/* one more reference */
+void fdtable_drop(struct fds *f, struct fdtable *t);		/* NULL allowed */
+
+static inline struct fd_rec *fdtable_get(const struct fdtable *t, int64_t fd)
+{
+	return t && fd >= 0 ? map_get(&t->map, (uint64_t)fd) : NULL;
+}
+
+static inline uint32_t fdtable_count(const struct fdtable *t)
+{
+	return t ? t->map.n : 0;
+}
+
+/* Publishes a record under `fd` in *t (made or unshared as needed). Returns it, borrowed; NULL: limit reached or out
+ * of memory, counted. */
+struct fd_rec *fd_publish(struct fds *f, struct fdtable **t, int64_t fd, const struct fd_draft *d);
+/* The same record under one more number (in another table, if need be). */
+struct fd_rec *fd_alias(struct fds *f, struct fdtable **t, int64_t fd, struct fd_rec *rec);
+void fd_remove(struct fds *f, struct fdtable **t, int64_t fd);
+struct fd_rec *fd_rec_ref(struct fd_rec *rec);
+void fd_rec_drop(struct fds *f, struct fd_rec *rec);		/* NULL allowed */
+uint64_t fds_overflow(const struct fds *f);
+uint64_t fds_live(const struct fds *f);				/* records alive */
+
+static inline bool fd_is_ip(const struct fd_rec *r)
+{
+	return r->d.type >= FD_IPV4 && r->d.type <= FD_IPV6_LISTEN;
+}
+
+static inline bool fd_is_v4(const struct fd_rec *r)
+{
+	return r->d.type == FD_IPV4 || r->d.type == FD_IPV4_LISTEN;
+}
+
+static inline bool fd_is_listen(const struct fd_rec *r)
+{
+	return r->d.type == FD_IPV4_LISTEN || r->d.type == FD_IPV6_LISTEN;
+}
+
+static inline bool fd_is_file(const struct fd_rec *r)
+{
+	return r->d.type == FD_FILE || r->d.type == FD_FILE_V2;
+}
+
+static inline bool fd_is_dir(const struct fd_rec *r)
+{
+	return r->d.type == FD_DIRECTORY;
+}
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything Lua may see of the C core: declarations only. The build runs this file through `cc -E -P -DFALCO_CDEF`
+ * and embeds the result as the FFI's cdef text, so there is no second copy of any declaration or number.
+ *
+ * Conventions
+ *   - int results: 0 or a count / id >= 0 on success, -errno on failure; `struct err` then holds one line for people.
+ *   - pointers handed out are borrowed. Whatever hangs off an event dies at the next engine_next().
+ *   - hot: leaf() and the first four members of struct evt_head are all that generated code touches per event.
+ */
+#ifndef FALCO_FFI_H
+#define FALCO_FFI_H
+
+#ifndef FALCO_CDEF
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "../err.h"
+#include "../str.h"
+#else
+struct err { char text[512]; };
+struct str { const char *p; uint32_t len; };
+#endif
+
+/* ------------------------------------------------------------------ tables (tables.c): rows of the .def files */
+
+struct flag_info {
+	const char *name;
+	uint32_t value;
+};
+
+struct flag_table {
+	const char *name;
+	uint32_t n;
+	const struct flag_info *rows;
+};
+
+struct dyn_table;
+
+struct param_info {
+	const char *name;
+	uint8_t type;			/* PT_* */
+	uint8_t format;			/* PF_* */
+	uint8_t dirfd;			/* PT_FSRELPATH: index of the fd parameter it is relative to */
+	const struct flag_table *flags;	/* NULL: none */
+	const struct dyn_table *dyn;	/* PT_DYN only */
+};
+
+struct event_info {
+	const char *name;
+	uint16_t flags;			/* EF_* */
+	uint8_t kind;			/* CAT_* */
+	uint8_t origin;			/* FROM_* */
+	uint8_t nparams;
+	const struct param_info *params;
+};
+
+uint32_t event_count(void);
+const struct event_info *event_info(uint32_t code);	/* never NULL for code < event_count() */
+bool event_is_old(uint32_t code);			/* not written by current drivers */
+bool event_is_unused(uint32_t code);
+bool event_is_generic(uint32_t code);			/* carries any syscall without an event of its own */
+bool event_is_exit(uint32_t code);
+bool event_is_seen(uint32_t code);			/* rules can see events of this code */
+bool event_is_from_syscall(uint32_t code);
+uint32_t event_async_code(void);
+uint32_t event_plugin_code(void);
+uint32_t syscall_count(void);
+const char *syscall_name(uint32_t sc);			/* "" for holes */
+const char *type_name(uint32_t type);			/* "CHARBUF" */
+const char *format_name(uint32_t format);		/* "DEC" */
+
+/* ------------------------------------------------------------------ values (value.c) */
+
+enum value_flags {
+	VALUE_LIST = 1,			/* num.n items at p, each a struct value */
+	VALUE_JSON_NUM = 2,		/* a text whose JSON form is the number num.u (time stamps) */
+};
+
+struct value {
+	uint8_t type;			/* PT_*; PT_NONE (0): missing */
+	uint8_t format;			/* PF_* */
+	uint8_t flags;			/* VALUE_* */
+	uint32_t len;			/* bytes at p: strings (without NUL), buffers, addresses */
+	const void *p;
+	union {
+		uint64_t u;
+		int64_t i;
+		double d;
+		uint64_t n;
+	} num;				/* integers are sign- or zero-extended from their type; bool is 0 or 1 */
+};
+
+/* Both write at most cap bytes, no NUL, and return how many the whole text has. A missing value is <NA> / null. */
+uint32_t value_text(const struct value *v, char *buf, uint32_t cap);
+uint32_t value_json(const struct value *v, char *buf, uint32_t cap);
+/* The body of a JSON string: escapes, invalid UTF-8 replaced by U+FFFD. */
+uint32_t json_escape(const char *s, uint32_t len, char *buf, uint32_t cap);
+/* hex 0 = HH:MM:SS.nnnnnnnnn local, 1 = ISO 8601 UTC with trailing +0000, 2 = JSON alert time (ISO, Z) */
+uint32_t time_text(uint64_t ns, int form, char *buf, uint32_t cap);
+
+/* ------------------------------------------------------------------ fields (field.c): rows of fields.def */
+
+enum field_scope { SCOPE_SELF, SCOPE_LINEAGE, SCOPE_FD, SCOPE_EVENT, SCOPE_STATEFUL };
+
+enum field_arg_kind {
+	ARG_NONE = 0,
+	ARG_INDEX = 1,			/* field[3] */
+	ARG_KEY = 2,			/* field[name] */
+	ARG_REQUIRED = 4,
+	ARG_DOT = 8,			/* also field.name, e.g. evt.arg.flags */
+};
+
+enum field_flags {
+	FIELD_LIST = 1,			/* yields a list */
+	FIELD_FILTER_ONLY = 2,		/* conditions only, not outputs */
+	FIELD_PRINT_ONLY = 4,
+	FIELD_NO_RHS = 8,		/* not inside val() */
+	FIELD_NO_TRANSFORM = 16,
+	FIELD_DEPRECATED = 32,
+	FIELD_HIDDEN = 64,
+	FIELD_EITHER = 128,		/* several ends: "=" true if any equals, "!=" true if none does */
+	FIELD_NET = 256,		/* constants are networks a.b.c.d/n */
+};
+
+struct field_info {
+	const char *name;
+	const char *class_name;		/* evt proc fd ... as --list groups them */
+	const char *doc;
+	uint8_t type, format;
+	uint8_t scope;			/* SCOPE_* */
+	uint8_t arg;			/* ARG_* bits */
+	uint16_t flags;			/* FIELD_* */
+};
+
+uint32_t field_count(void);
+const struct field_info *field_info(uint32_t i);
+int field_find(const char *name, uint32_t len);		/* exact name without argument; -ENOENT */
+/* The longest prefix of `text` that is a field with its argument, as output formats want it: its length in bytes and
+ * where name and argument lie in it (arg_len < 0: no argument). 0: none. */
+uint32_t field_prefix(const char *text, uint32_t len, uint32_t *name_len, uint32_t *arg_at, int32_t *arg_len);
+
+/* ------------------------------------------------------------------ rulesets (ruleset.c, leaf.c, match.c) */
+
+struct ruleset;
+struct evt;
+
+enum transformer { TR_TOLOWER, TR_TOUPPER, TR_B64, TR_BASENAME, TR_LEN, TR_JOIN, TR_CONCAT, TR_GETOPT, TR_COUNT };
+
+enum leaf_op {
+	OP_EXISTS, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_CONTAINS, OP_ICONTAINS, OP_BCONTAINS, OP_STARTSWITH,
+	OP_BSTARTSWITH, OP_ENDSWITH, OP_GLOB, OP_IGLOB, OP_REGEX, OP_IN, OP_INTERSECTS, OP_PMATCH, OP_COUNT
+};
+
+enum modifier { MOD_NONE, MOD_ONEOF, MOD_ANYOF, MOD_ALLOF };
+
+const char *transformer_name(uint32_t transformer);	/* "tolower" */
+const char *operator_name(uint32_t op);			/* "startswith" */
+
+struct expr_info {
+	uint8_t type, format;
+	uint8_t scope;
+	uint16_t flags;			/* FIELD_LIST, FIELD_NO_RHS, ... of the field inside */
+	const char *field;		/* name of that field */
+};
+
+struct leaf_spec {
+	int32_t expr;			/* left side */
+	int32_t rhs;			/* expression on the right, or -1: constants */
+	uint32_t op;			/* OP_* */
+	uint32_t modifier;		/* MOD_* */
+	uint32_t nvalues;
+	const struct str *values;	/* unescaped constants as written */
+};
+
+struct ruleset *ruleset_new(void);
+void ruleset_free(struct ruleset *rs);
+/* An expression: a field with its argument (arg NULL: none), or a transformer over others. Equal ones share an id
+ * unless the field is stateful. */
+int ruleset_field(struct ruleset *rs, const char *name, uint32_t len, const char *arg, uint32_t arg_len, struct err *err);
+int ruleset_transform(struct ruleset *rs, uint32_t transformer, const int32_t *inputs, uint32_t n, const char *arg,
+		      uint32_t arg_len, struct err *err);
+const struct expr_info *ruleset_expr(const struct ruleset *rs, int expr);
+/* A comparison. Equal ones share an id. On error *bad_value is the index of the constant at fault, or -1. */
+int ruleset_leaf(struct ruleset *rs, const struct leaf_spec *spec, int32_t *bad_value, struct err *err);
+const struct expr_info *ruleset_leaf_expr(const struct ruleset *rs, int leaf);
+/* What the alert of one rule carries: a list of expressions. */
+int ruleset_output(struct ruleset *rs, const int32_t *exprs, uint32_t n);
+/* Let engine_next() return events of this code (generic codes: only of syscall `sc`; -1 = of any). */
+void ruleset_want(struct ruleset *rs, uint32_t code, int32_t sc);
+uint32_t ruleset_leaf_count(const struct ruleset *rs);
+
+/* 1 or 0. The one call that generated predicates make. */
+int leaf(const struct evt *e, int id);
+
+/* ------------------------------------------------------------------ alerts (alert.c) */
+
+struct alert {
+	uint64_t ts, num;
+	uint32_t n;			/* values, in the order of the output's expressions */
+	const struct value *values;
+};
+
+/* Copies the values of output `id` out of the event, typed. Borrowed from the ruleset until its next alert. */
+const struct alert *alert_fill(const struct evt *e, int id);
+
+/* ------------------------------------------------------------------ engine (engine.c) */
+
+struct engine;
+
+struct engine_limits {
+	uint32_t max_threads;		/* 0 anywhere: the default */
+	uint32_t max_fds;		/* per process */
+	uint32_t max_block;		/* bytes of one capture block */
+	uint32_t max_strings;		/* bytes of interned strings */
+	uint32_t max_scratch;		/* bytes that fields may compose per event */
+};
+
+struct evt_head {
+	uint32_t code;			/* after conversion of old events */
+	uint32_t sc;			/* generic events: which syscall */
+	uint32_t cpu;
+	uint32_t nparams;
+	uint64_t num;			/* ordinal among delivered events, from 1 */
+	uint64_t ts;			/* ns since the epoch */
+	int64_t tid;
+};
+
+enum next_result { NEXT_END = 0, NEXT_EVENT = 1, NEXT_STOPPED = 2 };
+
+struct engine *engine_new(const struct engine_limits *limits, struct err *err);
+void engine_free(struct engine *eng);
+/* path "-" is stdin. */
+int engine_open_replay(struct engine *eng, const char *path, struct err *err);
+void engine_use(struct engine *eng, struct ruleset *rs);	/* NULL: none, every event passes unseen */
+/* Goes on to the next event that the ruleset wants. Negative: -errno, see engine_error(). */
+int engine_next(struct engine *eng);
+const char *engine_error(const struct engine *eng);
+struct evt *engine_evt(struct engine *eng);		/* one constant address per engine */
+struct evt_head *evt_head(struct evt *e);
+void engine_stop(struct engine *eng);			/* async-signal-safe: engine_next returns NEXT_STOPPED */
+/* Counters: name and value of the i-th, or NULL. */
+const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value);
+uint64_t engine_delivered(const struct engine *eng);	/* events numbered so far */
+double engine_progress(const struct engine *eng);	/* 0..1 of the file, < 0 unknown */
+
+/* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */
+
+enum yaml_kind {
+	YAML_DOCUMENT_START = 1, YAML_DOCUMENT_END, YAML_ALIAS, YAML_SCALAR, YAML_SEQ_START, YAML_SEQ_END,
+	YAML_MAP_START, YAML_MAP_END,
+};
+
+struct yaml_event {
+	uint32_t kind;
+	uint32_t line, column, offset;			/* start; lines and columns from 1, offset in bytes from 0 */
+	uint32_t end_line, end_column, end_offset;
+	bool plain;					/* scalar without quotes: may be a number, bool or null */
+	struct str value;				/* scalar text, or alias name */
+	struct str anchor, tag;
+};
+
+struct yaml_doc;
+/* Parses all documents at once. On a syntax error: NULL, and `err`, *line, *column say where. Bounded depth. */
+struct yaml_doc *yaml_parse(const char *text, size_t len, struct err *err, uint32_t *line, uint32_t *column);
+uint32_t yaml_count(const struct yaml_doc *doc);
+const struct yaml_event *yaml_event_at(const struct yaml_doc *doc, uint32_t i);
+void yaml_free(struct yaml_doc *doc);
+
+/* ------------------------------------------------------------------ the machine (sys.c) */
+
+bool sys_isatty(int fd);
+int sys_columns(int fd);				/* terminal width, or 80 */
+int sys_hostname(char *buf, uint32_t cap);
+/* Buffered writing to a descriptor: 0, or -errno (EPIPE: the reader is gone). */
+int sys_write(int fd, const char *s, size_t len);
+int sys_flush(int fd);
+void sys_set_buffered(int fd, bool on);
+/* Names in a directory, sorted, one at a time: index i, or NULL when there are no more. -errno in *error. */
+struct sys_dir;
+struct sys_dir *sys_dir_open(const char *path, int *error);
+const char *sys_dir_name(const struct sys_dir *dir, uint32_t i);
+void sys_dir_free(struct sys_dir *dir);
+enum sys_kind { SYS_MISSING, SYS_FILE, SYS_DIR, SYS_OTHER };
+int sys_kind(const char *path);
+/* SIGINT and SIGTERM call engine_stop on `eng`; SIGPIPE is ignored. */
+void sys_stop_on_signals(struct engine *eng);
+int sys_stop_signal(void);				/* the signal that came, or 0 */
+uint64_t sys_now_ns(void);				/* monotonic */
+uint64_t sys_cpu_ns(void);				/* user + system time of this process */
+const char *falco_version(void);
+
+#endif

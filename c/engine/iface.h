@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Network interfaces of the machine: which addresses are its own. */
+#ifndef FALCO_IFACE_H
+#define FALCO_IFACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "../str.h"
+
+struct ifaces;
+
+struct iface {
+	bool v6;
+	uint8_t addr[16], netmask[16], bcast[16];	/* IPv4: the first four bytes; network order */
+	struct str name;
+};
+
+struct ifaces *ifaces_new(void);
+void ifaces_free(struct ifaces *f);
+void ifaces_clear(struct ifaces *f);
+bool ifaces_put(struct ifaces *f, const struct iface *iface);
+uint32_t ifaces_count(const struct ifaces *f);
+const struct iface *iface_at(const struct ifaces *f, uint32_t i);
+/* The address is one of the machine's own, or a loopback one. */
+bool iface_is_local_v4(const struct ifaces *f, const uint8_t addr[4]);
+bool iface_is_local_v6(const struct ifaces *f, const uint8_t addr[16]);
+
+#endif

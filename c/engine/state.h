@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host as the events so far describe it: one owner for each table, all reached from here. */
+#ifndef FALCO_STATE_H
+#define FALCO_STATE_H
+
+#include "fd.h"
+#include "ffi.h"
+#include "iface.h"
+#include "intern.h"
+#include "proc.h"
+#include "user.h"
+
+struct machine {
+	uint32_t cpus;
+	uint64_t memory;	/* bytes */
+	uint64_t boot_ts;	/* ns since the epoch; 0 in old captures */
+	char hostname[129];
+};
+
+struct state {
+	struct intern *strings;
+	struct threads *threads;
+	struct fds *fds;
+	struct users *users;
+	struct ifaces *ifaces;
+	struct machine machine;
+	uint64_t first_ts;		/* of the first event that is no meta event; 0: none yet */
+	uint32_t table_epoch;		/* users, groups, interfaces, containers changed */
+	uint32_t lineage_epoch;		/* some process's ancestors changed */
+	uint64_t bad_params;		/* parameters whose length did not fit their type */
+};
+
+int state_init(struct state *st, const struct engine_limits *limits);
+void state_free(struct state *st);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users and groups of the host and of containers, as captures list them. Opaque, bounded. */
+#ifndef FALCO_USER_H
+#define FALCO_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "../str.h"
+
+struct users;
+
+struct user {
+	uint32_t uid, gid;
+	struct str name, home, shell;	/* NUL-ended */
+};
+
+struct group {
+	uint32_t gid;
+	struct str name;
+};
+
+struct users *users_new(void);
+void users_free(struct users *u);
+void users_clear(struct users *u);
+/* container: "" for the host. Replaces an entry with the same id. false: limit or memory. */
+bool users_put(struct users *u, struct str container, const struct user *user);
+bool users_put_group(struct users *u, struct str container, const struct group *group);
+void users_remove(struct users *u, struct str container, uint32_t uid);
+void users_remove_group(struct users *u, struct str container, uint32_t gid);
+const struct user *users_find(const struct users *u, struct str container, uint32_t uid);
+const struct group *users_find_group(const struct users *u, struct str container, uint32_t gid);
+uint64_t users_overflow(const struct users *u);
+
+#endif
