@@ -15,7 +15,8 @@ CC       ?= gcc
 CXX      ?= g++
 LUAJIT   ?= luajit
 VERSION  := $(shell cat VERSION)
-SANFLAGS := $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SANFLAGS := $(if $(SAN),$(SANITIZE))
 WARN     := -Wall -Wextra -Wshadow -Wpointer-arith -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
 ALLFLAGS  = $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -MMD -MP -D_GNU_SOURCE -DFALCO_VERSION='"$(VERSION)"' \
@@ -60,7 +61,7 @@ deps:
 
 .PHONY: deps-present
 deps-present:
-	$(Q)pkg-config --exists $(PKGS) re2 lua5.1-lpeg 2>/dev/null && command -v $(LUAJIT) >/dev/null && test -f $(ARGPARSE) \
+	$(Q)pkg-config --exists $(PKGS) re2 && test -f /usr/include/lua5.1/lua-lpeg.h && command -v $(LUAJIT) >/dev/null && test -f $(ARGPARSE) \
 		|| { echo 'falco: packages are missing: run `make deps` as root (or `make demo`, which does)' >&2; exit 1; }
 
 # ---------------------------------------------------------------- the program
@@ -93,7 +94,7 @@ $(B)/embed.c: c/embed.lua $(CDEF) $(LUA_SRC) $(ARGPARSE)
 
 $(B)/embed.o: $(B)/embed.c
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CSTD) $(ALLFLAGS) -Ic -c -o $@ $<
+	$(Q)$(CC) $(CSTD) $(ALLFLAGS) -I. -c -o $@ $<
 
 # ---------------------------------------------------------------- tests
 $(B)/test/%: $(B)/test/%.o $(ENGINE_O)

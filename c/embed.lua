@@ -27,7 +27,7 @@ local function bytes(text)
 end
 
 local f = assert(io.open(out, "w"))
-f:write('#include "lua.h"\n')
+f:write('#include "c/lua.h"\n')
 f:write("static const unsigned char cdef[] = {\n", bytes(read(cdef)), "0};\n")
 local rows = {}
 for i = 3, #arg do

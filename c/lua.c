@@ -68,7 +68,6 @@ int lua_main(int argc, char **argv)
 	}
 	luaL_openlibs(L);
 	set_loaders(L);
-	lua_pushstring(L, embed_cdef);
 
 	lua_pushcfunction(L, traceback);
 	lua_getglobal(L, "require");

@@ -1,0 +1,1 @@
+return function(cdef, ...) print("hello", #cdef, ...) return 0 end
