@@ -32,43 +32,49 @@ static inline uint32_t map_home(const struct map *m, uint64_t key)
 	return (uint32_t)hash_u64(key) & (m->cap - 1);
 }
 
-static inline void *map_get(const struct map *m, uint64_t key)
-{
-	if (!m->cap)
-		return NULL;
-	for (uint32_t i = map_home(m, key);; i = (i + 1) & (m->cap - 1)) {
-		if (!m->slots[i].value)
-			return NULL;
-		if (m->slots[i].key == key)
-			return m->slots[i].value;
-	}
-}
-
-static inline void map_place(struct map *m, uint64_t key, void *value)
+/* The slot of `key`, or the free one where it would go. The map must have slots. */
+static inline struct map_slot *map_slot_of(const struct map *m, uint64_t key)
 {
 	uint32_t i = map_home(m, key);
 
 	while (m->slots[i].value && m->slots[i].key != key)
 		i = (i + 1) & (m->cap - 1);
-	m->n += !m->slots[i].value;
-	m->slots[i] = (struct map_slot){ key, value };
+	return &m->slots[i];
 }
 
-/* Sets or replaces. false: out of memory, map unchanged. */
+static inline void *map_get(const struct map *m, uint64_t key)
+{
+	return m->cap ? map_slot_of(m, key)->value : NULL;
+}
+
+static inline bool map_grow(struct map *m)
+{
+	struct map bigger = { .n = m->n, .cap = m->cap ? m->cap * 2 : 8 };
+
+	if (bigger.cap < m->cap || !(bigger.slots = calloc(bigger.cap, sizeof *bigger.slots)))
+		return false;
+	for (uint32_t i = 0; i < m->cap; i++)
+		if (m->slots[i].value)
+			*map_slot_of(&bigger, m->slots[i].key) = m->slots[i];
+	free(m->slots);
+	*m = bigger;
+	return true;
+}
+
+/* Sets or replaces; replacing moves no entry. false: out of memory, map unchanged. */
 static inline bool map_put(struct map *m, uint64_t key, void *value)
 {
-	if ((m->n + 1) * 4ull > m->cap * 3ull) {
-		struct map bigger = { .cap = m->cap ? m->cap * 2 : 8 };
+	struct map_slot *slot = m->cap ? map_slot_of(m, key) : NULL;
 
-		if (bigger.cap < m->cap || !(bigger.slots = calloc(bigger.cap, sizeof *bigger.slots)))
-			return false;
-		for (uint32_t i = 0; i < m->cap; i++)
-			if (m->slots[i].value)
-				map_place(&bigger, m->slots[i].key, m->slots[i].value);
-		free(m->slots);
-		*m = bigger;
+	if (!slot || !slot->value) {
+		if ((m->n + 1) * 4ull > m->cap * 3ull) {
+			if (!map_grow(m))
+				return false;
+			slot = map_slot_of(m, key);
+		}
+		m->n++;
 	}
-	map_place(m, key, value);
+	*slot = (struct map_slot){ key, value };
 	return true;
 }
 

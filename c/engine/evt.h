@@ -36,20 +36,16 @@ static inline const struct param *evt_param(const struct evt *e, uint32_t i)
 	return i < e->h.nparams ? &e->param[i] : &none;
 }
 
-/* Any integer type, extended by its signedness. false: missing. */
-static inline bool param_int(const struct evt *e, uint32_t i, int64_t *out)
+/* Any integer type, extended by its signedness. false: missing, or not as wide as its type. */
+static inline bool param_read(const struct param *a, uint8_t type, int64_t *out)
 {
-	const struct param *a = evt_param(e, i);
 	uint8_t u8;
 	uint16_t u16;
 	uint32_t u32;
-
-	if (!a->len || i >= e->info->nparams)
-		return false;
-	uint8_t type = e->info->params[i].type;
-	if (a->len != type_size[type])
-		return false;
 	bool is_signed = type <= PT_INT64 || type == PT_FD32 || type == PT_PID32;
+
+	if (!a->len || a->len != type_size[type])
+		return false;
 	switch (a->len) {
 	case 1:
 		memcpy(&u8, a->p, 1);
@@ -68,6 +64,11 @@ static inline bool param_int(const struct evt *e, uint32_t i, int64_t *out)
 		return true;
 	}
 	return false;
+}
+
+static inline bool param_int(const struct evt *e, uint32_t i, int64_t *out)
+{
+	return i < e->info->nparams && param_read(evt_param(e, i), e->info->params[i].type, out);
 }
 
 static inline int64_t param_int_or(const struct evt *e, uint32_t i, int64_t fallback)

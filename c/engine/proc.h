@@ -24,22 +24,28 @@ struct image {
 	uint64_t ino, ctime, mtime;		/* of the executable; ns */
 };
 
-/* Bits of thread.flags: the clone flags of events (flags.def, clone_flags) and what we add above bit 31. */
+/* thread.flags: bits of clone_flags in flags.def, as clone events and process lists carry them. */
 enum thread_flags {
-	THREAD_CLONE_FILES = 1 << 0,
-	THREAD_CLONE_FS = 1 << 1,
-	THREAD_CLONE_PARENT = 1 << 5,
-	THREAD_CLONE_THREAD = 1 << 10,
+	THREAD_CLONE_FILES = 0x1,
+	THREAD_CLONE_NEWPID = 0x40,
+	THREAD_CLONE_PARENT = 0x100,
+	THREAD_CLONE_THREAD = 0x2000,
+	THREAD_INVERTED = 0x10000,		/* made by its own clone exit, before its parent's */
+	THREAD_DEAD = 0x40000,			/* exited; gone after this event */
+	THREAD_CLONE_NEWUSER = 0x100000,
+	THREAD_PIPE_SRC = 0x200000,		/* stdout was a dup: writes into a pipe */
+	THREAD_PIPE_DST = 0x400000,
+	THREAD_CLONE_VFORK = 0x8000000,
+	THREAD_CHILD_IN_PIDNS = 0x20000000,
+	THREAD_IS_MAIN = 0x40000000,
 };
 
-enum thread_bits {
-	TB_PLACEHOLDER = 1 << 0,		/* known only by its number */
-	TB_DEAD = 1 << 1,			/* exited; gone after this event */
-	TB_INVERTED = 1 << 2,			/* made by its own clone exit before its parent's */
-	TB_REAPER = 1 << 3,			/* takes over orphans: init, or a subreaper */
-	TB_PIPE_SRC = 1 << 4,
-	TB_PIPE_DST = 1 << 5,
-	TB_FROM_LIST = 1 << 6,			/* came with the capture's process list */
+/* The threads of one process. A dead main thread stays in it, and in the table, while others live. */
+struct thread_group {
+	int64_t pid;
+	bool reaper;				/* takes over orphans: init, or a subreaper */
+	uint32_t alive;
+	struct thread *first, *last;		/* the main thread first, if it is known; then by age */
 };
 
 struct thread {
@@ -47,8 +53,7 @@ struct thread {
 	int64_t vtid, vpid;			/* in its own pid namespace */
 	int64_t sid, vpgid, pgid;
 	uint32_t gen;
-	uint32_t bits;				/* TB_* */
-	uint32_t flags;				/* clone flags, as in events */
+	uint32_t flags;				/* THREAD_* */
 	uint32_t uid, gid, loginuid, tty;
 	uint64_t cap_inheritable, cap_permitted, cap_effective;
 	struct image *image;			/* never NULL */
@@ -62,13 +67,15 @@ struct thread {
 
 	/* tree: children of this thread (their ptid == tid), siblings, threads of the same process */
 	struct thread *parent, *child, *next_sibling, *prev_sibling;
-	struct thread *next_in_group, *prev_in_group;	/* ring over the process's live threads, self included */
+	struct thread_group *group;		/* NULL: placeholder */
+	struct thread *next_in_group, *prev_in_group;
+	int64_t reaper_tid;			/* who gets the children, by the exit event; <= 0 not said */
 
 	/* what the previous event of this thread left for the next */
 	int64_t last_fd;			/* -1: none */
 	uint32_t last_code;
 	bool last_valid;			/* the exit at hand belongs to the stored enter event */
-	struct stored *stored;			/* enter event kept for its exit; NULL: none */
+	struct stored *stored;			/* enter event kept for its exit; NULL: none (parse.c) */
 };
 
 struct threads;
@@ -82,30 +89,94 @@ uint32_t threads_count(const struct threads *t);
 uint64_t threads_overflow(const struct threads *t);
 bool thread_next(const struct threads *t, uint32_t *pos, struct thread **thread);
 
+/* Adding: fill a new thread, then insert it (which takes it over, replaces one of the same number and ties it into its
+ * group and family). NULL / false: limit reached or out of memory; counted. */
+struct thread *thread_new(struct threads *t, int64_t tid);
+bool thread_insert(struct threads *t, struct thread *thread, bool adopt);
+void thread_discard(struct threads *t, struct thread *thread);	/* one that was not inserted */
+/* Finds it, or makes a placeholder. NULL: table full. */
+struct thread *thread_get(struct threads *t, int64_t tid);
+/* Ties one that is in no group, and whose pid and ptid are known by now, into its group and family. */
+void thread_adopt(struct threads *t, struct thread *thread);
+/* Marks it as exited; it stays until thread_remove. */
+void thread_kill(struct thread *thread);
+/* Removes it; its children go to a reaper. A main thread stays while others of its process live. */
+void thread_remove(struct threads *t, int64_t tid);
+void threads_clear(struct threads *t);
+
+/* Replaces the image; takes over the reference. */
+void thread_set_image(struct threads *t, struct thread *thread, struct image *image);
+void thread_set_text(struct threads *t, struct istr **at, struct str s);	/* cwd, root */
+
+/* An image of these parts (references taken over from interned strings made here). NULL: out of memory. */
+struct image_parts {
+	struct str comm, exe, exepath, args, env, cgroups;
+	uint32_t flags;
+	uint64_t ino, ctime, mtime;
+};
+struct image *image_new(struct threads *t, const struct image_parts *p);
+void image_drop(struct threads *t, struct image *image);
+struct image_parts image_parts(const struct image *image);	/* borrowed: to make a changed one */
+
+/* Something of scope "self" changed: caches keyed on the thread's gen end here. `lineage`: others may look through it. */
+void thread_touch(struct threads *t, struct thread *thread, bool lineage);
+
 /* The main thread of its process: itself, or NULL when that is not known. */
 struct thread *thread_main(const struct threads *t, const struct thread *thread);
 /* Main thread of the parent process; NULL: not known. */
 struct thread *thread_parent(const struct threads *t, const struct thread *thread);
 /* The n-th ancestor process: 0 is the thread's own process, 1 its parent. Stops at loops. NULL: none. */
 struct thread *thread_ancestor(const struct threads *t, struct thread *thread, uint32_t n);
-/* The descriptor table this thread works with: *NULL* when there is none yet. */
+/* The descriptor table this thread works with; NULL: none, or empty so far. */
 struct fdtable *thread_fds(const struct threads *t, const struct thread *thread);
-/* Counts over the process: alive threads, alive threads besides the leader. */
-uint32_t thread_group_alive(const struct thread *thread);
+/* Where that table hangs, to change it; NULL: the main thread is not known. */
+struct fdtable **thread_fds_slot(const struct threads *t, struct thread *thread);
+/* The directory relative paths start from; ends in a slash. "./" when not known. */
+struct str thread_cwd(const struct threads *t, const struct thread *thread);
 
 static inline bool thread_is_main(const struct thread *t)
 {
-	return t->tid == t->pid;
+	return t->tid == t->pid || t->flags & THREAD_IS_MAIN;
+}
+
+/* Known by number alone: its process or parent is not known. */
+static inline bool thread_is_placeholder(const struct thread *t)
+{
+	return t->tid < 0 || t->pid < 0 || t->ptid < 0;
 }
 
 static inline bool thread_in_pidns(const struct thread *t)
 {
-	return t->tid != t->vtid || t->pid != t->vpid;
+	return t->flags & THREAD_CHILD_IN_PIDNS || (t->tid != t->vtid && t->vtid >= 0);
+}
+
+/* Alive threads of the process; besides the leader. 0 for placeholders. */
+static inline uint32_t thread_group_alive(const struct thread *t)
+{
+	return t->group ? t->group->alive : 0;
 }
 
 static inline struct str thread_comm(const struct thread *t)
 {
 	return istr_str(t->image->comm);
+}
+
+/* NUL-separated items without the NUL that ends the last one: the form images keep. */
+static inline struct str blob_trim(struct str s)
+{
+	if (s.len && !s.p[s.len - 1])
+		s.len--;
+	return s;
+}
+
+/* The kernel marks the path of a file that is gone; the name is meant. */
+static inline struct str path_without_deleted(struct str path)
+{
+	struct str mark = STR(" (deleted)");
+
+	if (path.len > mark.len && str_ends(path, mark))
+		path.len -= mark.len;
+	return path;
 }
 
 /* Walks NUL-separated items: *pos from 0; false at the end. An empty blob has none; one trailing NUL ends the last. */

@@ -17,6 +17,15 @@ struct machine {
 	char hostname[129];
 };
 
+/* What the event at hand ends, kept until just before the next one, so that its fields still see it. */
+struct aftermath {
+	bool thread, fd;
+	int64_t tid;			/* of the thread that exited */
+	int64_t fd_tid, fd_num;		/* the descriptor that was closed, and in whose table */
+};
+
+struct recent;				/* exits of the last seconds (parse_proc.c) */
+
 struct state {
 	struct intern *strings;
 	struct threads *threads;
@@ -27,10 +36,14 @@ struct state {
 	uint64_t first_ts;		/* of the first event that is no meta event; 0: none yet */
 	uint32_t table_epoch;		/* users, groups, interfaces, containers changed */
 	uint32_t lineage_epoch;		/* some process's ancestors changed */
+	struct aftermath after;
+	struct recent *recent;
 	uint64_t bad_params;		/* parameters whose length did not fit their type */
 };
 
 int state_init(struct state *st, const struct engine_limits *limits);
 void state_free(struct state *st);
+/* Forgets the host: another capture section starts. Overflow counters stay. */
+void state_reset(struct state *st);
 
 #endif
