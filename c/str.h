@@ -70,7 +70,8 @@ static inline uint64_t hash_bytes(const void *data, size_t n, uint64_t seed)
 		h = hash_u64(h ^ w);
 	}
 	w = 0;
-	memcpy(&w, p, n);
+	if (n)
+		memcpy(&w, p, n);
 	return hash_u64(h ^ w);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path.h"
 
-/* Drops the last component of buf[0..n), the root's slash stays. */
+/* Drops the last component of buf[0..n); a root's slash stays. */
 static uint32_t parent(const char *buf, uint32_t n)
 {
 	if (n <= 1)
 		return n;
 	n--;
-	while (n > 1 && buf[n - 1] != '/')
+	while (n > 0 && buf[n - 1] != '/')
 		n--;
 	return n;
 }

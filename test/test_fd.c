@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include "check.h"
+#include "../c/engine/fd.h"
+
+static struct fds *fds;
+
+static int setup(void **state)
+{
+	return !(fds = fds_new(100));
+}
+
+static int teardown(void **state)
+{
+	fds_free(fds);		/* requires that every record is gone */
+	return 0;
+}
+
+static struct fd_rec *open_file(struct fdtable **t, int64_t fd, const char *name)
+{
+	struct fd_draft d = { .type = FD_FILE_V2, .name = str_of(name), .raw = STR("raw") };
+	return fd_publish(fds, t, fd, &d);
+}
+
+static void records_keep_their_names(void **state)
+{
+	struct fdtable *t = NULL;
+	char name[] = "/etc/passwd";
+	struct fd_rec *r = open_file(&t, 3, name);
+
+	memset(name, 'x', sizeof name - 1);
+	assert_str(r->d.name, "/etc/passwd");
+	assert_str(r->d.raw, "raw");
+	assert_ptr_equal(fdtable_get(t, 3), r);
+	assert_null(fdtable_get(t, 4));
+	assert_null(fdtable_get(t, -1));
+	fdtable_drop(fds, t);
+}
+
+static void a_change_is_a_new_record(void **state)
+{
+	struct fdtable *t = NULL;
+	struct fd_rec *old = fd_rec_ref(open_file(&t, 3, "a"));
+	struct fd_draft d = old->d;
+
+	d.name = STR("b");
+	struct fd_rec *new = fd_publish(fds, &t, 3, &d);
+	assert_str(old->d.name, "a");
+	assert_str(new->d.name, "b");
+	assert_int_not_equal(old->gen, new->gen);
+	fd_rec_drop(fds, old);
+	fdtable_drop(fds, t);
+}
+
+static void a_shared_table_is_copied_on_write(void **state)
+{
+	struct fdtable *parent = NULL, *child;
+
+	for (int fd = 0; fd < 20; fd++)
+		open_file(&parent, fd, "f");
+	child = fdtable_share(parent);
+	struct fd_rec *kept = fdtable_get(parent, 7);
+
+	fd_remove(fds, &child, 7);
+	assert_ptr_not_equal(child, parent);
+	assert_ptr_equal(fdtable_get(parent, 7), kept);
+	assert_null(fdtable_get(child, 7));
+	assert_ptr_equal(fdtable_get(child, 8), fdtable_get(parent, 8));
+
+	open_file(&parent, 8, "new");
+	assert_str(fdtable_get(child, 8)->d.name, "f");
+	fdtable_drop(fds, parent);
+	fdtable_drop(fds, child);
+}
+
+static void removing_from_a_shared_table_what_is_not_there_copies_nothing(void **state)
+{
+	struct fdtable *t = NULL, *shared;
+
+	open_file(&t, 1, "f");
+	shared = fdtable_share(t);
+	fd_remove(fds, &shared, 99);
+	assert_ptr_equal(shared, t);
+	fdtable_drop(fds, t);
+	fdtable_drop(fds, shared);
+}
+
+static void a_full_table_refuses_and_counts(void **state)
+{
+	struct fdtable *t = NULL;
+
+	for (int fd = 0; fd < 100; fd++)
+		assert_non_null(open_file(&t, fd, "f"));
+	assert_null(open_file(&t, 100, "f"));
+	assert_non_null(open_file(&t, 5, "replaced"));
+	assert_int_equal(fdtable_count(t), 100);
+	assert_int_equal(fds_overflow(fds), 1);
+	fdtable_drop(fds, t);
+}
+
+static void a_negative_number_is_no_overflow(void **state)
+{
+	struct fdtable *t = NULL;
+
+	assert_null(open_file(&t, -9, "f"));
+	assert_int_equal(fds_overflow(fds), 0);
+	fdtable_drop(fds, t);
+}
+
+static void an_alias_shares_the_record(void **state)
+{
+	struct fdtable *t = NULL;
+	struct fd_rec *r = open_file(&t, 3, "f");
+
+	assert_ptr_equal(fd_alias(fds, &t, 10, r), r);
+	fd_remove(fds, &t, 3);
+	assert_str(fdtable_get(t, 10)->d.name, "f");
+	assert_int_equal(fds_live(fds), 1);
+	fdtable_drop(fds, t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(records_keep_their_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_change_is_a_new_record, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_shared_table_is_copied_on_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(removing_from_a_shared_table_what_is_not_there_copies_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_table_refuses_and_counts, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_negative_number_is_no_overflow, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_alias_shares_the_record, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
