@@ -10,7 +10,7 @@ PREFIX  ?= /usr
 SYSCONF ?= /etc
 DESTDIR ?=
 
-PKGS     := luajit yaml-0.1 zlib
+PKGS     := luajit yaml-0.1 libisal
 CC       ?= gcc
 CXX      ?= g++
 LUAJIT   ?= luajit
@@ -53,7 +53,7 @@ help:
 	@echo 'make clean      remove build/'
 
 # ---------------------------------------------------------------- dependencies
-DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev zlib1g-dev \
+DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev libisal-dev \
 	libre2-dev libcmocka-dev lua-busted clang
 
 deps:

@@ -1,1 +1,151 @@
-return function(cdef, ...) print("hello", #cdef, ...) return 0 end
+-- SPDX-License-Identifier: Apache-2.0
+-- The program: what the command line asks for, in the order in which one thing needs another.
+--   main(cdef, arguments...) -> exit status
+local core = require("core")
+local cli = require("cli")
+
+local DEFAULT_CONFIG = "/etc/falco/falco.yaml"
+
+-- Failures travel as `nil, message` or, once shown as diagnostics, as `nil`.
+local function fail(message)
+  local term = require("term")
+  term.flush()
+  if message then term.error(message) end
+  return 1
+end
+
+-- Prints a finished text; a reader that went away wanted no more of it.
+local function show(text, message)
+  local term = require("term")
+  if not text then return fail(message) end
+  term.print(text)
+  local failure = term.failure()
+  return failure and fail(failure) or 0
+end
+
+-- ------------------------------------------------------------------ configuration
+
+local function config_path(options)
+  if options.config then return options.config end
+  return core.C.sys_kind(DEFAULT_CONFIG) ~= core.C.SYS_MISSING and DEFAULT_CONFIG or nil
+end
+
+-- What the options stand for in terms of the configuration.
+local function apply(config, options, has_file)
+  if options.command == "replay" then
+    config.engine.kind, config.engine.replay.capture_file = "replay", options.file
+    config.given.engine = true
+    if not has_file and not config.given.stdout_output then config.stdout_output.enabled = true end
+  end
+  local words = { c = true, k = true, container = true, kubernetes = true }
+  if options.print and not words[options.print] then
+    config.append_output[#config.append_output + 1] = { extra_output = options.print, extra_fields = {} }
+  end
+end
+
+-- The configuration, or nil after its mistakes were shown. quiet: no warnings.
+local function load_config(options, quiet)
+  local conf, diag, term = require("conf"), require("diag"), require("term")
+  local path = config_path(options)
+  local diags = diag.new()
+  local config = conf.load{ path = path, set = options.set, diag = diags }
+  term.set_level(config and config.log_level or "info", options.verbose)
+  term.diagnostics(diags, { level = quiet and "error" or nil })
+  if not config then return nil end
+  config.path = path
+  apply(config, options, path ~= nil)
+  return config
+end
+
+-- ------------------------------------------------------------------ commands
+
+local function list_fields(options)
+  return show(require("list").fields{ source = options.list, names_only = options.names_only, format = options.format,
+    verbose = options.verbose })
+end
+
+local function list_events(options)
+  return show(require("list").events(options.format))
+end
+
+local function list_plugins()
+  return show(require("list").plugins())
+end
+
+local function page_size()
+  return show(core.C.sys_page_size() .. "\n")
+end
+
+local function config_schema()
+  return show(require("list").config_schema())
+end
+
+local function version(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return show(require("list").version(config.json_output))
+end
+
+local function support(options, args)
+  local run = require("run")
+  local config = load_config(options)
+  if not config then return 1 end
+  local files = run.rules_files(config, options) or {}      -- without rules the rest is still of use
+  return show(require("list").support(args, config, run.read_files(files)))
+end
+
+local function validate(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return require("validate").run(config, options)
+end
+
+local function describe(options)
+  local config = load_config(options)
+  if not config then return 1 end
+  return require("validate").describe(config, options)
+end
+
+local function events(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return require("events").run(config, options)
+end
+
+local function run(options)
+  local config = load_config(options)
+  if not config then return 1 end
+  if not config.path and options.command ~= "replay" and not config.given.engine then
+    return fail(("there is no configuration file %s; name one with -c, or run `falco replay FILE -r RULES`"):format(DEFAULT_CONFIG))
+  end
+  return require("run").run(config, options)
+end
+
+-- The first row whose option is there decides.
+local MODES = {
+  { "config_schema", config_schema }, { "list_events", list_events }, { "version", version }, { "page_size", page_size },
+  { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
+}
+
+local function dispatch(options, args)
+  if options.help then return show(options.help .. "\n") end
+  for _, mode in ipairs(MODES) do
+    if options[mode[1]] then return mode[2](options, args) end
+  end
+  if #options.validate > 0 then return validate(options) end
+  if options.describe_all or options.describe then return describe(options) end
+  if options.command == "events" then return events(options) end
+  return run(options)
+end
+
+return function(cdef, ...)
+  core.load(cdef)
+  local args = { ... }
+  local options, message = cli.parse(args)
+  if not options then
+    return fail(message:find("did you mean", 1, true) and message or message .. "; falco --help lists the options")
+  end
+  local term = require("term")
+  for _, note in ipairs(options.notes) do term.warning(note) end
+  return dispatch(options, args)
+end

@@ -67,7 +67,7 @@ void engine_use(struct engine *eng, struct ruleset *rules)
 static void decode(struct engine *eng, const struct scap_rec *rec)
 {
 	struct evt *e = &eng->evt;
-	int64_t sc;
+	int64_t sc, native;
 
 	e->h.code = rec->code;
 	e->h.cpu = rec->cpu;
@@ -77,7 +77,13 @@ static void decode(struct engine *eng, const struct scap_rec *rec)
 	e->info = event_row(rec->code);
 	_Static_assert(sizeof e->param[0] == sizeof rec->param[0], "parameters are copied as they are");
 	memcpy(e->param, rec->param, rec->nparams * sizeof e->param[0]);
-	e->h.sc = event_is_generic(rec->code) && param_int(e, 0, &sc) ? (uint32_t)sc : 0;
+	e->h.sc = 0;
+	if (event_is_generic(rec->code) && param_int(e, 0, &sc)) {
+		/* a capture's driver may have been older than the system call: its own number still tells */
+		if (sc == SC_UNKNOWN && param_int(e, 1, &native))
+			sc = syscall_of_native((uint32_t)native);
+		e->h.sc = (uint32_t)sc;
+	}
 	if (!++e->serial)
 		e->serial = 1;
 	eng->st.bad_params += rec->bad_params;
@@ -98,11 +104,10 @@ int engine_next(struct engine *eng)
 			return NEXT_END;
 		arena_reset(&eng->scratch);
 		decode(eng, &rec);
-		bool shown = !(rec.flags & SCAP_STATE_ONLY);
-		eng->delivered += shown;
+		eng->delivered += !(rec.flags & SCAP_UNNUMBERED);
 		eng->evt.h.num = eng->delivered;
 		parse_event(&eng->evt);
-		if (shown && gate_pass(eng->rules, &eng->evt))
+		if (!(rec.flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))
 			return NEXT_EVENT;
 	}
 	return NEXT_STOPPED;

@@ -38,7 +38,7 @@ enum fd_bits {
 };
 
 /* Ends of a socket, addresses in network order (IPv4: the first four bytes), ports in host order. Of a connection
- * "source" is the client. A listener has only the source... see fd_type: *_LISTEN use dst (the server's end). */
+ * "source" is the client. A listener (FD_*_LISTEN) has only the server's end: dst and dport. */
 struct fd_addr {
 	uint8_t src[16], dst[16];
 	uint16_t sport, dport;

@@ -67,6 +67,7 @@ uint32_t event_async_code(void);
 uint32_t event_plugin_code(void);
 uint32_t syscall_count(void);
 const char *syscall_name(uint32_t sc);			/* "" for holes */
+const char *origin_name(uint32_t origin);		/* of event_info.origin: "syscall" "tracepoint" "plugin" "meta" "iterator" */
 const char *type_name(uint32_t type);			/* "CHARBUF" */
 const char *format_name(uint32_t format);		/* "DEC" */
 
@@ -74,7 +75,7 @@ const char *format_name(uint32_t format);		/* "DEC" */
 
 enum value_flags {
 	VALUE_LIST = 1,			/* num.n items at p, each a struct value */
-	VALUE_JSON_NUM = 2,		/* a text whose JSON form is the number num.u (time stamps) */
+	VALUE_JSON_NUM = 2,		/* whatever its text, its JSON form is the number num.i (time stamps) */
 };
 
 struct value {
@@ -96,7 +97,14 @@ uint32_t value_text(const struct value *v, char *buf, uint32_t cap);
 uint32_t value_json(const struct value *v, char *buf, uint32_t cap);
 /* The body of a JSON string: escapes, invalid UTF-8 replaced by U+FFFD. */
 uint32_t json_escape(const char *s, uint32_t len, char *buf, uint32_t cap);
-/* hex 0 = HH:MM:SS.nnnnnnnnn local, 1 = ISO 8601 UTC with trailing +0000, 2 = JSON alert time (ISO, Z) */
+enum time_form {
+	TIME_CLOCK_NS = 0,		/* HH:MM:SS.nnnnnnnnn, local */
+	TIME_ISO = 1,			/* ISO 8601, UTC, nine decimals, +0000 */
+	TIME_ISO_Z = 2,			/* the same with Z: the time of a JSON alert */
+	TIME_CLOCK = 3,			/* HH:MM:SS, local */
+	TIME_DATE_NS = 4,		/* YYYY-MM-DD HH:MM:SS.nnnnnnnnn, local */
+	TIME_DATE = 5,			/* YYYY-MM-DD HH:MM:SS, local */
+};
 uint32_t time_text(uint64_t ns, int form, char *buf, uint32_t cap);
 
 /* ------------------------------------------------------------------ fields (field.c): rows of fields.def */
@@ -121,6 +129,8 @@ enum field_flags {
 	FIELD_HIDDEN = 64,
 	FIELD_EITHER = 128,		/* several ends: "=" true if any equals, "!=" true if none does */
 	FIELD_NET = 256,		/* constants are networks a.b.c.d/n */
+	FIELD_AT_MOST = 512,		/* only "=", and it is true up to the constant: evt.around[T] = D */
+	FIELD_SUGGESTED = 1024,		/* `append_output: suggested_output` adds it to alerts */
 };
 
 struct field_info {
@@ -180,6 +190,9 @@ void ruleset_free(struct ruleset *rs);
 int ruleset_field(struct ruleset *rs, const char *name, uint32_t len, const char *arg, uint32_t arg_len, struct err *err);
 int ruleset_transform(struct ruleset *rs, uint32_t transformer, const int32_t *inputs, uint32_t n, const char *arg,
 		      uint32_t arg_len, struct err *err);
+/* Operands of transformers: a quoted text or number as it stands, and a list "(a, b)" of expressions. */
+int ruleset_text(struct ruleset *rs, const char *text, uint32_t len, struct err *err);
+int ruleset_list(struct ruleset *rs, const int32_t *items, uint32_t n, struct err *err);
 const struct expr_info *ruleset_expr(const struct ruleset *rs, int expr);
 /* A comparison. Equal ones share an id. On error *bad_value is the index of the constant at fault, or -1. */
 int ruleset_leaf(struct ruleset *rs, const struct leaf_spec *spec, int32_t *bad_value, struct err *err);
@@ -265,14 +278,15 @@ struct yaml_doc;
 struct yaml_doc *yaml_parse(const char *text, size_t len, struct err *err, uint32_t *line, uint32_t *column);
 uint32_t yaml_count(const struct yaml_doc *doc);
 const struct yaml_event *yaml_event_at(const struct yaml_doc *doc, uint32_t i);
-void yaml_free(struct yaml_doc *doc);
+void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own */
 
 /* ------------------------------------------------------------------ the machine (sys.c) */
 
 bool sys_isatty(int fd);
 int sys_columns(int fd);				/* terminal width, or 80 */
 int sys_hostname(char *buf, uint32_t cap);
-/* Buffered writing to a descriptor: 0, or -errno (EPIPE: the reader is gone). */
+/* Buffered writing to a descriptor: 0, or -errno (SYS_EPIPE: the reader is gone), which then stays. */
+enum { SYS_EPIPE = 32 };
 int sys_write(int fd, const char *s, size_t len);
 int sys_flush(int fd);
 void sys_set_buffered(int fd, bool on);
@@ -288,6 +302,10 @@ void sys_stop_on_signals(struct engine *eng);
 int sys_stop_signal(void);				/* the signal that came, or 0 */
 uint64_t sys_now_ns(void);				/* monotonic */
 uint64_t sys_cpu_ns(void);				/* user + system time of this process */
+void sys_sleep(uint32_t ms);				/* a signal ends it early */
+const char *sys_error_text(int err);			/* of errno or -errno; until the next call */
+uint32_t sys_page_size(void);
+int32_t sys_pid(void);
 const char *falco_version(void);
 
 #endif

@@ -28,7 +28,14 @@ struct field_ctx {
 	const struct field_arg *arg;
 	uint64_t *memo;			/* 2 words that outlive the event; stateful fields only, else NULL */
 	uint32_t variant;		/* the row's last column: lets one getter serve several rows */
+	bool compare;			/* a comparison asks, not an output; see below */
 };
+
+/*
+ * Fields that stand for several values though they are no lists (proc.aname without an index, fd.ip) answer a
+ * comparison with all of them as a VALUE_LIST: it holds if it does for any item (FIELD_EITHER: "!=" for all). No
+ * item: present, so "exists" holds, but nothing else does. An output gets one value: what people shall read.
+ */
 
 typedef int (*field_getter)(const struct field_ctx *c, struct value *v);
 /* Looks at an argument at load time. 0, or -EINVAL with err. */
@@ -91,5 +98,10 @@ static inline int value_composed(struct value *v, const struct compose *c)
 void param_text(const struct evt *e, uint32_t i, struct compose *plain, struct compose *resolved);
 /* Its typed value, for evt.rawarg. 0: missing. */
 int param_value(const struct evt *e, uint32_t i, struct value *v);
+/* Walks a PT_FDLIST: *pos from 0; false at the end. */
+bool fdlist_next(const struct param *list, uint32_t *pos, int64_t *fd, int16_t *flags);
+
+/* The thread of the event; events that leave their thread alone get it by its number. NULL: not known. */
+struct thread *evt_thread(const struct evt *e);
 
 #endif

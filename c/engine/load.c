@@ -111,8 +111,6 @@ static int load_fd(void *ctx, int64_t tid, int64_t fd, const struct fd_draft *li
 	case FD_IPV4:
 		if (d.l4 == L4_TCP)
 			d.bits |= FD_CONNECTED;
-		if (d.type == FD_IPV4)
-			sock_fill_own_end(st->ifaces, &d);
 		set_socket_name(&d, buf);
 		break;
 	case FD_IPV4_LISTEN:

@@ -13,12 +13,6 @@ static bool fd_draft_listens(const struct fd_draft *d)
 	return d->type == FD_IPV4_LISTEN || d->type == FD_IPV6_LISTEN;
 }
 
-static bool is_zero(const uint8_t *ip, uint32_t n)
-{
-	static const uint8_t zero[16];
-	return memcmp(ip, zero, n) == 0;
-}
-
 /* ------------------------------------------------------------------ socket, socketpair */
 
 static uint8_t l4_of(uint32_t type, uint32_t protocol)
@@ -131,35 +125,22 @@ static bool same_end(const uint8_t *ip1, uint16_t port1, const uint8_t *ip2, uin
 	return port1 == port2 && memcmp(ip1, ip2, n) == 0;
 }
 
-/*
- * Takes over a tuple: the source end always, the destination end where it is empty or `take_dst`. false: nothing new,
- * and also when the same two ends are known already, in either order.
- */
-static bool set_ends(struct fd_draft *d, const struct fd_addr *a, bool v6, bool take_dst)
+/* Takes over the two ends of a tuple. false: they are known already, in this order or the other. */
+static bool set_ends(struct fd_draft *d, const struct fd_addr *a, bool v6)
 {
 	uint32_t n = v6 ? 16 : 4;
-	bool changed = false;
 
-	if (d->type == (v6 ? FD_IPV6 : FD_IPV4) &&
-	    ((same_end(a->src, a->sport, d->addr.src, d->addr.sport, n) &&
-	      same_end(a->dst, a->dport, d->addr.dst, d->addr.dport, n)) ||
-	     (same_end(a->dst, a->dport, d->addr.src, d->addr.sport, n) &&
-	      same_end(a->src, a->sport, d->addr.dst, d->addr.dport, n))))
+	if (d->type == (v6 ? FD_IPV6 : FD_IPV4) && same_end(a->dst, a->dport, d->addr.src, d->addr.sport, n) &&
+	    same_end(a->src, a->sport, d->addr.dst, d->addr.dport, n))
 		return false;
-	if (!same_end(a->src, a->sport, d->addr.src, d->addr.sport, n)) {
-		memcpy(d->addr.src, a->src, n);
-		d->addr.sport = a->sport;
-		changed = true;
-	}
-	if (is_zero(d->addr.dst, n) || (take_dst && memcmp(d->addr.dst, a->dst, n))) {
-		memcpy(d->addr.dst, a->dst, n);
-		changed = true;
-	}
-	if (!d->addr.dport || (take_dst && d->addr.dport != a->dport)) {
-		d->addr.dport = a->dport;
-		changed = true;
-	}
-	return changed;
+	if (same_end(a->src, a->sport, d->addr.src, d->addr.sport, n) &&
+	    same_end(a->dst, a->dport, d->addr.dst, d->addr.dport, n))
+		return false;
+	memcpy(d->addr.src, a->src, n);
+	memcpy(d->addr.dst, a->dst, n);
+	d->addr.sport = a->sport;
+	d->addr.dport = a->dport;
+	return true;
 }
 
 /*
@@ -262,7 +243,7 @@ void parse_connect(struct evt *e)
 	if (t.family == FAMILY_INET || t.family == FAMILY_INET6) {
 		sock_unmap(&t);
 		d.type = t.family == FAMILY_INET6 ? FD_IPV6 : FD_IPV4;
-		bool changed = set_ends(&d, &t.addr, d.type == FD_IPV6, true);
+		bool changed = set_ends(&d, &t.addr, d.type == FD_IPV6);
 		if (changed && d.bits & FD_SERVER && d.type == FD_IPV4 && d.l4 == L4_UDP)
 			swap_ends(&d);
 		d.name = (struct str){ buf, sock_name_text(buf, &d) };
@@ -376,7 +357,7 @@ static bool take_tuple(const struct evt *e, struct fd_draft *d, const struct par
 		if (fd_draft_listens(d))
 			listener_to_tuple(d);
 		d->type = FD_IPV4;
-		if (!set_ends(d, &t.addr, false, false))
+		if (!set_ends(d, &t.addr, false))
 			return false;
 		break;
 	case FAMILY_INET6: {
@@ -384,7 +365,7 @@ static bool take_tuple(const struct evt *e, struct fd_draft *d, const struct par
 
 		if (listens)
 			listener_to_tuple(d);
-		bool changed = set_ends(d, &t.addr, true, false);
+		bool changed = set_ends(d, &t.addr, true);
 		if (listens)
 			tuple_to_listener(d);
 		if (!changed)

@@ -141,11 +141,10 @@ static void set_child_image(const struct evt *e, struct thread *child, const str
 
 	if (model) {
 		base = image_parts(model->image);
-		/* cgroups come with the event or not at all; the environment is the process's, kept by the main thread */
+		/* cgroups come with the event or not at all; the environment is the process's, its main thread has it */
 		base.cgroups = (struct str){ 0 };
-		struct thread *leader = thread_main(threads, model);
-		if (leader)
-			base.env = istr_str(leader->image->env);
+		if (child->flags & THREAD_CLONE_THREAD)
+			base.env = (struct str){ 0 };
 	}
 	base = parts_from(e, base);
 	thread_set_image(threads, child, model ? image_like(threads, model->image, &base) : image_new(threads, &base));
@@ -219,7 +218,6 @@ static void clone_in_caller(struct evt *e, int64_t child_tid)
 	}
 	child->vtid = child_tid;
 	child->vpid = child->pid;
-	child->pidns_start_ts = st->machine.boot_ts;
 	set_child_image(e, child, caller_known ? caller : NULL);
 	finish_child(e, child);
 	if (caller_known && caller)
@@ -272,10 +270,9 @@ static void clone_in_child(struct evt *e)
 	if (model_known)
 		inherit(st, child, model);
 
-	if (!(child->flags & (THREAD_CHILD_IN_PIDNS | THREAD_CLONE_NEWPID)) && child->tid == child->vtid)
-		child->pidns_start_ts = st->machine.boot_ts;
-	else if (param_int(e, CL_PIDNS_START, &pidns))
-		child->pidns_start_ts = (uint64_t)pidns + st->machine.boot_ts;
+	if ((child->flags & (THREAD_CHILD_IN_PIDNS | THREAD_CLONE_NEWPID) || child->tid != child->vtid) &&
+	    param_int(e, CL_PIDNS_START, &pidns))
+		child->pidns_start_ts = (uint64_t)pidns;
 	e->thread = thread_insert(st->threads, child, true) ? child : NULL;
 }
 
@@ -360,6 +357,13 @@ static void set_exec_ids(struct evt *e)
 		t->gid = (uint32_t)v;
 }
 
+/* Two kinds keep the flag as their own call has it. */
+static bool closes_on_exec(const struct fd_rec *rec)
+{
+	uint8_t type = rec->d.type;
+	return rec->d.openflags & OPEN_CLOEXEC || ((type == FD_EVENTPOLL || type == FD_MEMFD) && rec->d.openflags & 1);
+}
+
 static void close_on_exec(struct state *st, struct thread *t)
 {
 	struct fdtable **slot = thread_fds_slot(st->threads, t);
@@ -370,7 +374,7 @@ static void close_on_exec(struct state *st, struct thread *t)
 		return;
 again:
 	for (uint32_t i = 0; *slot && map_next(&(*slot)->map, &i, &fd, &rec);) {
-		if (!(rec->d.openflags & OPEN_CLOEXEC))
+		if (!closes_on_exec(rec))
 			continue;
 		struct fdtable *shared = *slot;
 		fd_remove(st->fds, slot, (int64_t)fd);

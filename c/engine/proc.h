@@ -60,7 +60,8 @@ struct thread {
 	struct istr *cwd, *root;		/* cwd ends in a slash */
 	struct fdtable *fds;			/* main threads; NULL: none yet */
 	int64_t fdlimit;
-	uint64_t clone_ts, exec_ts, pidns_start_ts;	/* ns; 0 unknown */
+	uint64_t clone_ts, exec_ts;		/* ns since the epoch; 0 unknown */
+	uint64_t pidns_start_ts;		/* ns since boot, as captures have it; 0: the host's */
 	uint64_t pfmajor, pfminor;
 	uint32_t vm_size, vm_rss, vm_swap;	/* kB */
 	uint64_t cpu_last_ns, cpu_total_ns;	/* from switch events */

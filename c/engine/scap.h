@@ -48,30 +48,38 @@ struct scap_sink {
 	int (*lists_end)(void *ctx);				/* the first event follows */
 };
 
+struct scap_param {
+	const uint8_t *p;			/* NULL allowed while len is 0 */
+	uint32_t len;
+};
+
 /* One event in the current layout; everything borrowed until the next scap_next(). */
 struct scap_rec {
 	uint64_t ts;
 	int64_t tid;
 	uint16_t code, cpu;
-	uint32_t flags;				/* SCAP_STATE_ONLY: update state, show nothing */
+	uint32_t flags;				/* SCAP_* */
 	uint32_t nparams;
 	uint32_t bad_params;			/* parameters dropped because their length does not fit their type */
-	struct {
-		const uint8_t *p;
-		uint32_t len;
-	} param[EVENT_MAX_PARAMS];
+	struct scap_param param[EVENT_MAX_PARAMS];
 };
 
-enum { SCAP_STATE_ONLY = 1 };
+enum scap_rec_flags {
+	SCAP_STATE_ONLY = 1,	/* update state, show rules nothing; numbered like others */
+	SCAP_HEAD = 2,		/* describes the host at the head of a section: likewise */
+	SCAP_UNNUMBERED = 4,	/* takes no evt.num: the head of a section behind another one */
+};
 
 struct scap;
 
 /* path "-" is stdin. NULL on failure, err says why. */
-struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink, struct err *err);
+struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
+		       struct err *err);
 /* The same from memory that outlives it: for fuzzers and tests. */
 struct scap *scap_open_memory(const void *data, size_t len, const struct engine_limits *limits,
 			      const struct scap_sink *sink, struct err *err);
-/* 1: `rec` is the next event; 0: clean end; negative -errno: see scap_error(). */
+/* 1: `rec` is the next event; 0: clean end; negative -errno, for good: see scap_error(). But -EINTR: a signal came
+ * while a pipe was quiet, call again. */
 int scap_next(struct scap *s, struct scap_rec *rec);
 const char *scap_error(const struct scap *s);
 double scap_progress(const struct scap *s);	/* 0..1 of the file read, or -1 */

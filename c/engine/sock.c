@@ -84,25 +84,56 @@ void sock_unmap(struct sock_tuple *t)
 	memset(t->addr.dst + 4, 0, 12);
 }
 
+/* Decimal digits of v; returns how many. Names are made for every connection, so printf is kept out of it. */
+static uint32_t put_number(char *buf, uint32_t v)
+{
+	char digits[10];
+	uint32_t n = 0, i;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	for (i = 0; i < n; i++)
+		buf[i] = digits[n - 1 - i];
+	return n;
+}
+
 static uint32_t ip_text(char *buf, bool v6, const uint8_t *ip)
 {
-	if (!v6)
-		return (uint32_t)sprintf(buf, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
-	inet_ntop(AF_INET6, ip, buf, INET6_ADDRSTRLEN);
-	return (uint32_t)strlen(buf);
+	uint32_t n = 0;
+
+	if (v6) {
+		inet_ntop(AF_INET6, ip, buf, INET6_ADDRSTRLEN);
+		return (uint32_t)strlen(buf);
+	}
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			buf[n++] = '.';
+		n += put_number(buf + n, ip[i]);
+	}
+	return n;
 }
 
 uint32_t sock_addr_text(char *buf, bool v6, const uint8_t *ip, uint16_t port)
 {
 	uint32_t n = ip_text(buf, v6, ip);
-	return n + (uint32_t)sprintf(buf + n, ":%u", port);
+
+	buf[n++] = ':';
+	return n + put_number(buf + n, port);
+}
+
+static uint32_t put_arrow(char *buf)
+{
+	buf[0] = '-';
+	buf[1] = '>';
+	return 2;
 }
 
 uint32_t sock_pair_text(char *buf, bool v6, const struct fd_addr *a)
 {
 	uint32_t n = sock_addr_text(buf, v6, a->src, a->sport);
 
-	n += (uint32_t)sprintf(buf + n, "->");
+	n += put_arrow(buf + n);
 	return n + sock_addr_text(buf + n, v6, a->dst, a->dport);
 }
 
@@ -124,7 +155,7 @@ uint32_t sock_name_text(char *buf, const struct fd_draft *d)
 	case L4_ICMP: {
 		uint32_t n = ip_text(buf, v6, t.addr.src);
 
-		n += (uint32_t)sprintf(buf + n, "->");
+		n += put_arrow(buf + n);
 		return n + ip_text(buf + n, v6, t.addr.dst);
 	}
 	}

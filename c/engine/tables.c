@@ -104,24 +104,16 @@ bool event_is_from_syscall(uint32_t code)
 }
 
 /*
- * Delivered and numbered, but kept from rules: enter events (conversion leaves them only for the sake of state) and
- * the meta events at the head of a capture. Async events are the exception: rules may match them.
+ * Delivered, but kept from rules: the few enter events of system calls that conversion leaves for the sake of state.
+ * (A capture's first events may be hidden too, for where they stand: SCAP_HEAD.)
  */
 bool event_is_seen(uint32_t code)
 {
 	const struct event_info *info = &event_table[code];
 
-	if (code >= EV_COUNT || info->flags & EF_UNUSED)
+	if (code >= EV_COUNT || info->flags & (EF_UNUSED | EF_OLD))
 		return false;
-	switch (info->origin) {
-	case FROM_SYSCALL:
-		return EVENT_IS_EXIT(code) && !(info->flags & EF_OLD);
-	case FROM_METAEVENT:
-	case FROM_ITER:
-		return code == EV_ASYNCEVENT_E;
-	default:
-		return !(info->flags & EF_OLD);
-	}
+	return info->origin != FROM_SYSCALL || EVENT_IS_EXIT(code);
 }
 
 uint32_t event_async_code(void)
@@ -151,6 +143,24 @@ const char *syscall_name(uint32_t sc)
 	return sc < SC_COUNT && syscall_names[sc] ? syscall_names[sc] : "";
 }
 
+uint32_t syscall_of_native(uint32_t nr)
+{
+	static const uint16_t codes[] = {
+#define SYSCALL(nr, sc, exit_event, flags) [nr] = SC_##sc,
+#include "../driver/syscalls.def"
+	};
+	return nr < sizeof codes / sizeof codes[0] ? codes[nr] : SC_UNKNOWN;
+}
+
+const char *origin_name(uint32_t origin)
+{
+	static const char *const names[] = {
+		[FROM_NONE] = "", [FROM_SYSCALL] = "syscall", [FROM_TRACEPOINT] = "tracepoint", [FROM_PLUGIN] = "plugin",
+		[FROM_METAEVENT] = "meta", [FROM_ITER] = "iterator",
+	};
+	return origin < sizeof names / sizeof names[0] ? names[origin] : "";
+}
+
 const char *type_name(uint32_t type)
 {
 	static const char *const names[] = {
@@ -169,9 +179,20 @@ const char *format_name(uint32_t format)
 	return format < sizeof names / sizeof names[0] ? names[format] : "?";
 }
 
+/* Errors that stay inside the kernel, but show in what drivers record. */
+static const char *const kernel_errors[] = {
+#define E(number, name) [(number) - 512] = #name,
+	E(512, ERESTARTSYS) E(513, ERESTARTNOINTR) E(514, ERESTARTNOHAND) E(515, ENOIOCTLCMD)
+	E(516, ERESTART_RESTARTBLOCK) E(521, EBADHANDLE) E(522, ENOTSYNC) E(523, EBADCOOKIE) E(524, ENOTSUPP)
+	E(525, ETOOSMALL) E(526, ESERVERFAULT) E(527, EBADTYPE) E(528, EJUKEBOX) E(529, EIOCBQUEUED) E(530, EIOCBRETRY)
+#undef E
+};
+
 const char *errno_name(int err)
 {
-	return strerrorname_np(err);
+	unsigned i = (unsigned)err - 512;
+
+	return i < sizeof kernel_errors / sizeof kernel_errors[0] ? kernel_errors[i] : strerrorname_np(err);
 }
 
 const char *signal_name(int sig)

@@ -19,6 +19,8 @@ static inline const struct event_info *event_row(uint32_t code)
 	return &event_table[code];
 }
 
+/* Portable code of an x86-64 system call number; SC_UNKNOWN: none. */
+uint32_t syscall_of_native(uint32_t nr);
 /* The errno's name ("ENOENT"), or NULL. The signal's name ("SIGTERM"), or NULL. */
 const char *errno_name(int err);
 const char *signal_name(int sig);

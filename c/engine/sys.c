@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine as Lua needs it: terminals, buffered writing, directories, signals, clocks. Declared in ffi.h.
+ *
+ * Writing is buffered per descriptor once sys_set_buffered() asked for it. A descriptor may be non-blocking (a terminal
+ * shared with another program often is), so a full pipe is waited for.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "ffi.h"
+
+/* ------------------------------------------------------------------ terminal and host */
+
+bool sys_isatty(int fd)
+{
+	return isatty(fd) == 1;
+}
+
+int sys_columns(int fd)
+{
+	struct winsize ws;
+
+	return ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0 ? ws.ws_col : 80;
+}
+
+int sys_hostname(char *buf, uint32_t cap)
+{
+	if (cap == 0)
+		return -EINVAL;
+	if (gethostname(buf, cap))
+		return -errno;
+	buf[cap - 1] = '\0';		/* gethostname() may cut without a NUL */
+	return 0;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+_Static_assert(SYS_EPIPE == EPIPE, "Lua compares with it");
+
+enum { WRITERS = 64, WRITER_CAP = 64 << 10 };
+
+/* One per low descriptor; those above are never buffered. */
+static struct writer {
+	char *buf;			/* NULL: not buffered */
+	size_t len;
+	int error;			/* first failure: later writes fail alike, so that nothing is written after a gap */
+} writers[WRITERS];
+
+static struct writer *writer_of(int fd)
+{
+	return fd >= 0 && fd < WRITERS ? &writers[fd] : NULL;
+}
+
+static int write_all(int fd, const char *s, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, s, len);
+
+		if (n > 0) {
+			s += n;
+			len -= (size_t)n;
+		} else if (n == 0) {
+			return -EIO;	/* a device that takes nothing would keep us here for good */
+		} else if (errno == EAGAIN) {
+			struct pollfd p = { .fd = fd, .events = POLLOUT };
+			poll(&p, 1, -1);
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int writer_fail(struct writer *w, int error)
+{
+	if (w && error)
+		w->error = error;
+	return error;
+}
+
+int sys_flush(int fd)
+{
+	struct writer *w = writer_of(fd);
+	size_t len;
+
+	if (!w || w->error || !w->buf || w->len == 0)
+		return w ? w->error : 0;
+	len = w->len;
+	w->len = 0;
+	return writer_fail(w, write_all(fd, w->buf, len));
+}
+
+int sys_write(int fd, const char *s, size_t len)
+{
+	struct writer *w = writer_of(fd);
+
+	if (w && w->error)
+		return w->error;
+	if (!w || !w->buf)
+		return writer_fail(w, write_all(fd, s, len));
+	if (len > WRITER_CAP - w->len && sys_flush(fd))
+		return w->error;
+	if (len > WRITER_CAP)
+		return writer_fail(w, write_all(fd, s, len));
+	memcpy(w->buf + w->len, s, len);
+	w->len += len;
+	return 0;
+}
+
+void sys_set_buffered(int fd, bool on)
+{
+	struct writer *w = writer_of(fd);
+
+	if (!w)
+		return;
+	if (on && !w->buf) {
+		w->buf = malloc(WRITER_CAP);	/* without memory the descriptor stays unbuffered, which is only slower */
+		w->len = 0;
+	} else if (!on && w->buf) {
+		sys_flush(fd);
+		free(w->buf);
+		w->buf = NULL;
+	}
+}
+
+/* ------------------------------------------------------------------ directories */
+
+struct sys_dir {
+	uint32_t n;
+	struct dirent **entries;	/* scandir's */
+};
+
+static int is_not_dot(const struct dirent *d)
+{
+	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+struct sys_dir *sys_dir_open(const char *path, int *error)
+{
+	struct sys_dir *dir = calloc(1, sizeof *dir);
+	int n;
+
+	*error = 0;
+	if (!dir) {
+		*error = -ENOMEM;
+		return NULL;
+	}
+	n = scandir(path, &dir->entries, is_not_dot, by_bytes);
+	if (n < 0) {
+		*error = -errno;
+		free(dir);
+		return NULL;
+	}
+	dir->n = (uint32_t)n;
+	return dir;
+}
+
+const char *sys_dir_name(const struct sys_dir *dir, uint32_t i)
+{
+	return i < dir->n ? dir->entries[i]->d_name : NULL;
+}
+
+void sys_dir_free(struct sys_dir *dir)
+{
+	if (!dir)
+		return;
+	for (uint32_t i = 0; i < dir->n; i++)
+		free(dir->entries[i]);
+	free(dir->entries);
+	free(dir);
+}
+
+int sys_kind(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return SYS_MISSING;
+	if (S_ISREG(st.st_mode))
+		return SYS_FILE;
+	return S_ISDIR(st.st_mode) ? SYS_DIR : SYS_OTHER;
+}
+
+/* ------------------------------------------------------------------ signals */
+
+static struct engine *volatile stop_engine;
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop_signal(int sig)
+{
+	struct engine *eng = stop_engine;
+
+	stop_signal = sig;
+	if (eng)
+		engine_stop(eng);
+}
+
+void sys_stop_on_signals(struct engine *eng)
+{
+	/* The first signal asks for an orderly end; a second one, sent by somebody who cannot wait, ends at once. */
+	struct sigaction sa = { .sa_flags = SA_RESETHAND };
+
+	stop_engine = eng;
+	sa.sa_handler = eng ? on_stop_signal : SIG_DFL;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int sys_stop_signal(void)
+{
+	return stop_signal;
+}
+
+/* ------------------------------------------------------------------ clocks */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t sys_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t sys_cpu_ns(void)
+{
+	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void sys_sleep(uint32_t ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+const char *sys_error_text(int err)
+{
+	return strerror(err < 0 ? -err : err);
+}
+
+uint32_t sys_page_size(void)
+{
+	return (uint32_t)sysconf(_SC_PAGESIZE);
+}
+
+int32_t sys_pid(void)
+{
+	return getpid();
+}
+
+const char *falco_version(void)
+{
+	return FALCO_VERSION;
+}

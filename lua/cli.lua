@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The command line: upstream's flags, and the commands that are ours.
+--
+--   local options, message, hint = cli.parse({ "-r", "rules.yaml" })
+--
+-- On success `options` holds
+--   command          nil | "replay" | "events"
+--   file             capture file of a command
+--   config, rules, set, validate, describe, seconds, format, print, pidfile ...   see the table below
+--   help             the help text, when it was asked for
+--   notes            array of sentences about flags that were taken but do nothing here
+-- On a mistake it is nil and `message` is one line, without "falco: error:".
+local argparse = require("argparse")
+
+local M = {}
+
+-- Flags that upstream has or had and that this build takes without effect: why, as the end of a sentence.
+local NO_EFFECT = {
+  { flag = "-A", why = "rules see every event of a capture anyway" },
+  { flag = "-b", why = "data buffers are printed as text" },
+  { flag = "-s", arg = "FILE", why = "statistics files are not written" },
+  { flag = "--enable-source", arg = "SOURCE", why = "a capture file is replayed whole" },
+  { flag = "--disable-source", arg = "SOURCE", why = "a capture file is replayed whole" },
+}
+
+-- Flags of upstream that would have to do something and cannot: what to do instead.
+local REFUSED = {
+  { flag = "--rule-schema", why = "there is no JSON schema of rules files; -V checks them" },
+  { flag = "--plugin-info", arg = "NAME", why = "plugins are not loaded by this build" },
+  { flag = "-i", why = "no events are ignored by default in this build" },
+}
+
+local FORMATS = { "text", "markdown", "json" }
+
+local function target_of(flag)
+  return "opt_" .. flag:gsub("^%-+", ""):gsub("%-", "_")
+end
+
+local function add_rows(parser, rows)
+  for _, row in ipairs(rows) do
+    local add = row.arg and parser.option or parser.flag
+    add(parser, row.flag):target(target_of(row.flag)):count("*"):hidden(true)
+  end
+end
+
+local function lower_format(text)
+  local lower = text:lower()
+  for _, known in ipairs(FORMATS) do
+    if lower == known then return lower end
+  end
+  return nil, "unknown format '" .. text .. "'; there are text, markdown and json"
+end
+
+local function seconds(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n == math.floor(n) and n < 2 ^ 31 then return n end
+  return nil, "-M wants whole seconds, not '" .. text .. "'"
+end
+
+local function add_common(parser)
+  parser:flag("-h --help", "Show this help and end.")
+  parser:option("-c", "Configuration file (default /etc/falco/falco.yaml)."):argname("<file>"):target("config")
+  parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again."):argname("<path>")
+    :count("*"):target("rules")
+  parser:option("-o --option", "Set a key of the configuration: engine.kind=replay, rules_files[0]=x.yaml, list[]=one_more; \\. is a "
+    .. "dot that belongs to a name."):argname("<key=value>"):count("*"):target("set")
+  parser:option("-M", "End after this many seconds (of the events' time, in a replay)."):argname("<seconds>"):convert(seconds)
+    :target("seconds")
+  parser:flag("-U --unbuffered", "Write every line at once."):target("unbuffered")
+  parser:flag("-v", "Say more."):target("verbose")
+end
+
+local function add_root(parser)
+  parser:option("-V --validate", "Check a rules file or directory and end; may be given again."):argname("<path>"):count("*")
+    :target("validate")
+  parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
+  parser:flag("-L", "List rules with their descriptions and end."):target("describe_all")
+  parser:option("-l", "Describe one rule and end."):argname("<rule>"):target("describe")
+  parser:option("--list", "List fields (of one event source) and end."):argname("<source>"):args("?"):target("list")
+  parser:flag("-N", "With --list: only names."):target("names_only")
+  parser:flag("--list-events", "List event types and end."):target("list_events")
+  parser:flag("--list-plugins", "List plugins and end."):target("list_plugins")
+  parser:option("--format", "With --list and --list-events: text, markdown or json."):argname("<format>"):convert(lower_format)
+    :target("format")
+  parser:flag("--markdown", "Old form of --format markdown."):target("markdown")
+  parser:flag("--config-schema", "Print the JSON schema of falco.yaml and end."):target("config_schema")
+  parser:flag("--support", "Print what a problem report needs, as JSON, and end."):target("support")
+  parser:flag("--version", "Print versions and end."):target("version")
+  parser:flag("--page-size", "Print the size of a memory page and end."):target("page_size")
+  parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert."):argname("<format>")
+    :target("print")
+  parser:option("-P --pidfile", "Write the process id to this file."):argname("<file>"):target("pidfile")
+  add_rows(parser, NO_EFFECT)
+  add_rows(parser, REFUSED)
+end
+
+local function build()
+  local parser = argparse("falco", "Watches what programs do and alerts when rules match.", "See falco(8) for everything else.")
+    :add_help(false):require_command(false):command_target("command")
+  parser:usage_max_width(100):help_max_width(100)
+  add_common(parser)
+  add_root(parser)
+
+  local replay = parser:command("replay", "Run rules over a capture file."):add_help(false)
+  replay:argument("file", "Capture file, or - for standard input.")
+
+  local events = parser:command("events", "Print the events of a capture file."):add_help(false)
+  events:argument("file", "Capture file, or - for standard input.")
+  events:argument("condition", "Only events that match, as in a rule."):args("?")
+  events:option("-p --print", "One line for each event: text with %fields; with * in front also events that lack some of them.")
+    :argname("<format>"):target("event_format")
+  events:flag("--json", "One JSON object for each event."):target("event_json")
+
+  return parser, { replay = replay, events = events }
+end
+
+-- argparse appends its suggestions on a line of their own; for a flag of one letter every other one would be suggested
+local function one_line(message)
+  if message:find("^unknown option '%-.'") then message = message:gsub("\n.*", "") end
+  return (message:gsub("^missing argument 'file'", "this command wants a capture file, or - for standard input")
+    :gsub("\nDid you mean one of these: (.*)%?$", " (did you mean one of %1?)")
+    :gsub("\nDid you mean (.*)%?$", " (did you mean %1?)"))
+end
+
+local function used(result, flag)
+  local value = result[target_of(flag)]
+  return value and value ~= 0 and (type(value) ~= "table" or #value > 0)
+end
+
+local function check(result)
+  if result.markdown and result.format then return "--markdown and --format exclude each other" end
+  for _, row in ipairs(REFUSED) do
+    if used(result, row.flag) then return row.flag .. " is refused: " .. row.why end
+  end
+  return nil
+end
+
+local function collect_notes(result)
+  local notes = {}
+  for _, row in ipairs(NO_EFFECT) do
+    if used(result, row.flag) then notes[#notes + 1] = row.flag .. " has no effect: " .. row.why end
+  end
+  if result.markdown then
+    notes[#notes + 1] = "--markdown is old; use --format markdown"
+    result.format = "markdown"
+  end
+  return notes
+end
+
+-- `-c` given with an empty path and the like are left to whoever opens the file.
+function M.parse(args)
+  local parser, commands = build()
+  local ok, result = parser:pparse(args)
+  if not ok then
+    -- a call for help counts even where an argument is missing
+    for _, arg in ipairs(args) do
+      if arg == "--help" or arg == "-h" then
+        local command = commands[args[1]]
+        return { help = (command or parser):get_help(), notes = {} }
+      end
+    end
+    return nil, one_line(result)
+  end
+  if result.help then
+    result.help = (commands[result.command] or parser):get_help()
+    result.notes = {}
+    return result
+  end
+  local message = check(result)
+  if message then return nil, message end
+  if type(result.list) == "table" then result.list = result.list[1] or "" end
+  if type(result.condition) == "table" then result.condition = result.condition[1] end
+  result.notes = collect_notes(result)
+  result.format = result.format or "text"
+  return result
+end
+
+return M

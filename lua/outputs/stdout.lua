@@ -1,0 +1,49 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Alerts to standard output, one line each. On a terminal the priority of a text line is coloured.
+local core = require("core")
+local term = require("term")
+
+local M = {}
+
+local Channel = {}
+Channel.__index = Channel
+
+local OUT = 1
+
+-- by priority, 0 = Emergency
+local PAINTS = { [0] = "alarm", "alarm", "alarm", "error", "yellow", "green", "cyan", "dim" }
+
+function M.open(conf, env)
+  core.C.sys_set_buffered(OUT, conf.buffered_outputs and not env.unbuffered)
+  return setmetatable({ colour = not conf.json_output and term.has_colour(OUT) }, Channel)
+end
+
+local function result_of(code)
+  if code == 0 then return true end
+  if -code == core.C.SYS_EPIPE then return nil, "closed" end
+  return nil, core.ffi.string(core.C.sys_error_text(code))
+end
+
+-- Three pieces would be three writes without a buffer; a terminal is slow enough for a string.
+local function paint(alert)
+  local line = core.ffi.string(alert.line, alert.len + 1)
+  local from, to = alert.mark_at, alert.mark_at + alert.mark_len
+  return line:sub(1, from) .. term.paints[PAINTS[alert.priority]] .. line:sub(from + 1, to) .. term.paints.off .. line:sub(to + 1)
+end
+
+function Channel:write(alert)
+  if self.colour and alert.mark_len > 0 then
+    local line = paint(alert)
+    return result_of(core.C.sys_write(OUT, line, #line))
+  end
+  return result_of(core.C.sys_write(OUT, alert.line, alert.len + 1))
+end
+
+function Channel:flush()
+  return result_of(core.C.sys_flush(OUT))
+end
+
+function Channel:close()
+end
+
+return M

@@ -1,0 +1,173 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- AST with resolved macros -> a tree over numbered leaves of the C ruleset, with all that is wrong in it.
+--
+--   local checker = check.new(rs)
+--   local tree, errors = check.tree(checker, ast, ctx)
+--     tree    { kind = "and" | "or", [1..n] }, { kind = "not", [1] }, { kind = "leaf", id, scope, check }
+--     errors  { { check, err }, ... } in order of the text; the tree is nil then. Macros that were not resolved (and
+--             reported) are passed over
+--   check.report(errors, ctx, rope)               as diagnostics, each once even if several rules share the macro; rope: the
+--                                                 rule's own text
+--   check.warn(ctx, check)                        what is allowed but probably not meant
+--   checker.leaves[id] = text of the leaf
+local bit = require "bit"
+local context = require "rules.context"
+local core = require "core"
+local ffi = core.ffi
+local grammar = require "rules.grammar"
+local rope = require "rules.rope"
+local ruleset = require "rules.ruleset"
+
+local M = {}
+
+function M.new(rs)
+  return { rs = rs, leaves = {} }
+end
+
+-- ------------------------------------------------------------------ trees
+
+-- Leaves are remembered on their check; those that keep state between events are made anew for each rule.
+local function leaf_of(checker, check, own)
+  local known = check.leaf or own[check]
+  if known or check.err then
+    return known, check.err
+  end
+  local id, scope = ruleset.leaf(checker.rs, check)
+  if not id then
+    check.err = scope
+    return nil, check.err
+  end
+  local leaf = { kind = "leaf", id = id, scope = scope, check = check }
+  checker.leaves[id] = checker.leaves[id] or grammar.check_text(check)
+  if scope == core.C.SCOPE_STATEFUL then
+    own[check] = leaf
+  else
+    check.leaf = leaf
+  end
+  return leaf
+end
+
+local function build(checker, ast, own, errors)
+  if ast.kind == "check" then
+    local leaf, err = leaf_of(checker, ast, own)
+    if not leaf then
+      errors[#errors + 1] = { check = ast, err = err }
+    end
+    return leaf
+  elseif ast.kind == "macro" then
+    if not ast.macro or ast.macro.broken then
+      errors.unresolved = true
+      return nil
+    end
+    return build(checker, ast.macro.ast, own, errors)
+  end
+  local tree = { kind = ast.kind }
+  for i, child in ipairs(ast) do
+    tree[i] = build(checker, child, own, errors) or false
+  end
+  return tree
+end
+
+function M.tree(checker, ast)
+  local errors = {}
+  local tree = build(checker, ast, {}, errors)
+  if #errors > 0 or errors.unresolved then
+    return nil, errors
+  end
+  return tree
+end
+
+-- ------------------------------------------------------------------ messages
+
+local function place(check, from, stop)
+  return rope.place(check.rope, from, stop)
+end
+
+function M.report(errors, ctx, own_rope)
+  for _, e in ipairs(errors) do
+    local check, err = e.check, e.err
+    if not check.reported then
+      check.reported = true
+      local notes = check.rope ~= own_rope and { { place = ctx.node, message = ("in a macro that '%s' uses"):format(ctx.name) } } or nil
+      context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", place(check, err.from, err.stop), err.message,
+        { notes = notes, near = err.near, hint = err.hint })
+    else
+      ctx.failed = true
+    end
+  end
+end
+
+-- A rule with skip-if-unknown-filter whose first error is an unknown field or event is left out with a warning.
+function M.skip(errors, ctx)
+  local first = errors[1]
+  if errors.unresolved or not first.err.unknown then
+    return false
+  end
+  context.warn(ctx, "LOAD_UNKNOWN_FILTER", place(first.check, first.err.from, first.err.stop),
+    first.err.message .. "; the rule is skipped")
+  return true
+end
+
+local out_u32, out_u32_2, out_i32 = ffi.new("uint32_t[1]"), ffi.new("uint32_t[1]"), ffi.new("int32_t[1]")
+
+-- Is the whole text a field, with or without an argument?
+local function is_field(text)
+  return text:find("^%a[%w_]*%.%a") and core.C.field_prefix(text, #text, out_u32, out_u32_2, out_i32) == #text
+end
+
+local function is_transformer_call(text)
+  local name = text:match("^(%a[%w]*)%(.*%)$")
+  return name and (name == "val" or grammar.transformers()[name])
+end
+
+-- No character that only a regular expression gives a meaning to, except where "contains" and its like would do as well.
+local function is_literal_regex(text)
+  local body = text:gsub("^%^", ""):gsub("%$$", ""):gsub("^%.[+*?]", ""):gsub("%.[+*?]$", "")
+  return not body:find("[.+*?^$()%[%]{}|\\]")
+end
+
+local function warn_value(ctx, check, value)
+  local text = value.text:gsub("%s", "")
+  local where = place(check, value.from, value.stop)
+  if check.op == core.C.OP_REGEX and is_literal_regex(value.text) then
+    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' needs no regular expression"):format(value.text),
+      { hint = "=, contains, startswith and endswith are faster" })
+  end
+  if is_field(text) then
+    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' is a field, but stands here as a text"):format(value.text),
+      { hint = ("to compare with the field's value, write val(%s)"):format(text) })
+  elseif is_transformer_call(text) then
+    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' looks like a transformer, but stands here as a text"):format(value.text))
+  end
+end
+
+local function warn_deprecated(ctx, check, operand)
+  for _, input in ipairs(operand.inputs or operand.items or {}) do
+    warn_deprecated(ctx, check, input)
+  end
+  local i = operand.kind == "field" and core.C.field_find(operand.name, #operand.name) or -1
+  if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
+    context.warn(ctx, "LOAD_DEPRECATED_ITEM", place(check, operand.from, operand.stop), ("field '%s' is deprecated"):format(operand.name),
+      { deprecated_field = operand.name })
+  end
+end
+
+function M.warn(ctx, tree)
+  for _, child in ipairs(tree) do
+    M.warn(ctx, child)
+  end
+  local check = tree.check
+  if not check or check.warned then
+    return
+  end
+  check.warned = true
+  for _, value in ipairs(check.values or {}) do
+    warn_value(ctx, check, value)
+  end
+  warn_deprecated(ctx, check, check.left)
+  if check.right then
+    warn_deprecated(ctx, check, check.right)
+  end
+end
+
+return M

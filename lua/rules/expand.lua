@@ -1,0 +1,350 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Lists and macros. Lists are replaced in the text of conditions, before it is parsed, wherever their name stands between
+-- delimiters; macros are replaced in the AST, by reference.
+--
+--   expand.lists(state)                every list gets `flat` (item nodes, lists inside lists dissolved)
+--   expand.rope(state, pieces)         pieces joined by a blank
+--   expand.substitute(state, rope)     a rope with all lists replaced; used ones are marked
+--   expand.macros(state)               every macro gets `ast`, `checks` (their number, macros inside included) and `depth`
+--   expand.resolve(state, ast, user)   macro nodes get `macro`; false: some could not (reported)
+--                                      user: { ctx, sees = visible up to this index, in_macro }
+local context = require "rules.context"
+local diag = require "diag"
+local exceptions = require "rules.exceptions"
+local grammar = require "rules.grammar"
+local rope = require "rules.rope"
+
+local M = {}
+
+M.MAX_CHECKS = 50000		-- of one rule, with all its macros
+M.MAX_DEPTH = 1200		-- of its tree
+local MAX_TEXT = 4 * 1024 * 1024
+local MAX_ITEMS = 2000000	-- of all lists, lists inside lists dissolved
+local MAX_NESTED = 200		-- lists inside lists, macros inside macros, when redefinitions turn their order around
+
+-- ------------------------------------------------------------------ lists
+
+-- A list is visible in another one that was changed after the first was defined.
+local function visible(item, user)
+  return item.index < user.visibility
+end
+
+local function too_large(state, list, why)
+  if not state.lists_failed then
+    context.fail(list.ctx, "LOAD_ERR_VALIDATE", list.name_node, ("list '%s' %s"):format(list.name, why))
+  end
+  state.lists_failed = true
+end
+
+local function flatten(state, list, busy, depth)
+  if list.flat then
+    return list.flat
+  end
+  local flat = {}
+  busy[list] = true
+  if depth > MAX_NESTED then
+    too_large(state, list, ("is part of more than %d lists inside one another"):format(MAX_NESTED))
+    return flat
+  end
+  for _, node in ipairs(list.items) do
+    local inner = state.lists.by_name[node.text]
+    if inner and visible(inner, list) and not busy[inner] then
+      inner.used = true
+      for _, item in ipairs(flatten(state, inner, busy, depth + 1)) do
+        flat[#flat + 1] = item
+      end
+    else
+      flat[#flat + 1] = node
+    end
+    if state.list_items + #flat > MAX_ITEMS then
+      too_large(state, list, ("makes the lists longer than %d items in all"):format(MAX_ITEMS))
+      break
+    end
+  end
+  busy[list] = nil
+  list.flat = flat
+  state.list_items = state.list_items + #flat
+  return flat
+end
+
+local DELIMITERS = " \t\n\r(),="
+local WORD = "[^" .. DELIMITERS .. "]+"
+
+local function note_words(words, text)
+  for word in text:gmatch(WORD) do
+    words[word] = true
+  end
+end
+
+function M.lists(state)
+  state.list_items = 0
+  for _, list in ipairs(state.lists.order) do
+    flatten(state, list, {}, 1)
+    list.odd = list.name:find("[" .. DELIMITERS .. "]") ~= nil
+  end
+end
+
+local function is_delimiter(text, i)
+  return i < 1 or i > #text or DELIMITERS:find(text:sub(i, i), 1, true) ~= nil
+end
+
+local function is_blank(text, i)
+  local c = text:byte(i)
+  return c == 32 or c == 9 or c == 10 or c == 13
+end
+
+local function add_items(out, list, use, at)
+  local any = false
+  for _, node in ipairs(list.flat) do
+    if any then
+      rope.add(out, ", ", use, at)
+    end
+    if node.text ~= "" then
+      exceptions.add_item(out, node, node.text)
+      any = true
+    end
+  end
+  return any
+end
+
+-- The next whole occurrence of `name` from byte `at` on: where it begins and stops.
+local function find_name(text, name, at)
+  while true do
+    local from = text:find(name, at, true)
+    if not from then
+      return nil
+    end
+    local stop = from + #name
+    if is_delimiter(text, from - 1) and is_delimiter(text, stop) then
+      return from, stop
+    end
+    at = from + 1
+  end
+end
+
+-- Replaces every occurrence of one list. An empty list takes a comma beside it along.
+local function substitute_one(source, list)
+  local text = source.text
+  local from, stop = find_name(text, list.name, 1)
+  if not from then
+    return source
+  end
+  local out, copied = rope.new(source.texts), 1
+  while from do
+    local use, at = rope.origin(source, from)
+    while from > copied and is_blank(text, from - 1) do
+      from = from - 1
+    end
+    while is_blank(text, stop) do
+      stop = stop + 1
+    end
+    if #list.flat == 0 or (#list.flat == 1 and list.flat[1].text == "") then
+      if from > copied and text:sub(from - 1, from - 1) == "," then
+        from = from - 1
+      elseif text:sub(stop, stop) == "," then
+        stop = stop + 1
+      end
+    end
+    rope.copy(out, source, copied, from - 1)
+    rope.add(out, " ", use, at)
+    add_items(out, list, use, at)
+    rope.add(out, " ", use, at)
+    copied = stop
+    from, stop = find_name(text, list.name, copied)
+  end
+  rope.copy(out, source, copied, #text)
+  list.used = true
+  return rope.finish(out)
+end
+
+function M.substitute(state, source)
+  local words = {}
+  note_words(words, source.text)
+  for _, list in ipairs(state.lists.order) do
+    if (words[list.name] or list.odd) and list.name ~= "" then
+      local before = source
+      source = substitute_one(source, list)
+      if source ~= before then
+        for _, node in ipairs(list.flat) do
+          note_words(words, node.text)
+        end
+      end
+      if #source.text > MAX_TEXT then
+        return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
+      end
+    end
+  end
+  return source
+end
+
+-- ------------------------------------------------------------------ conditions
+
+function M.rope(state, pieces)
+  local out = rope.new(state.texts)
+  for i, piece in ipairs(pieces) do
+    if i > 1 then
+      rope.add(out, " ", piece.node)
+    end
+    rope.add(out, piece.text, piece.node, piece.at)
+  end
+  return rope.finish(out)
+end
+
+-- Reports a syntax error.
+function M.report_syntax(ctx, source, err)
+  context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", rope.place(source, err.from, err.stop) or ctx.node, err.message,
+    { hint = err.hint, near = err.near })
+end
+
+-- Rope -> AST and the rope it counts in, or nil: reported.
+function M.parse(state, source, ctx)
+  local whole, problem = M.substitute(state, source)
+  if not whole then
+    context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", nil, problem)
+    return nil
+  end
+  local ast, err = grammar.parse(whole)
+  if not ast then
+    M.report_syntax(ctx, whole, err)
+  end
+  return ast, whole
+end
+
+-- ------------------------------------------------------------------ macros
+
+local function undefined(state, node, user)
+  local name, known = node.name, {}
+  local later = state.macros.by_name[name]
+  local more = {}
+  for _, macro in ipairs(state.macros.order) do
+    if macro.index < user.sees then
+      known[#known + 1] = macro.name
+    end
+  end
+  if later then
+    more.hint = "macros can only be used after their definition"
+    more.notes = { { place = later.name_node or later.node, message = "it is defined here" } }
+  elseif state.lists.by_name[name] then
+    more.hint = ("'%s' is a list; lists are used like  field in (%s)"):format(name, name)
+  else
+    more.near = diag.suggest(name, known)
+  end
+  context.fail(user.ctx, "LOAD_ERR_VALIDATE", rope.place(node.rope, node.from, node.stop), ("undefined macro '%s'"):format(name), more)
+end
+
+local function resolve_one(state, node, user)
+  local macro = state.macros.by_name[node.name]
+  if not macro or macro.index >= user.sees then
+    undefined(state, node, user)
+    return false
+  end
+  node.macro = macro
+  macro.used = true
+  return not macro.broken
+end
+
+function M.resolve(state, ast, user)
+  if ast.kind == "macro" then
+    return resolve_one(state, ast, user)
+  end
+  local good = true
+  for _, child in ipairs(ast) do
+    good = M.resolve(state, child, user) and good
+  end
+  return good
+end
+
+-- Number of checks and depth of a tree, macros inside measured first. `measure` is called for each macro met.
+local function size(ast, measure)
+  if ast.kind == "check" then
+    return 1, 1
+  elseif ast.kind == "macro" then
+    if not measure(ast) then
+      return nil
+    end
+    return ast.macro.checks, ast.macro.depth + 1
+  end
+  local checks, depth = 0, 0
+  for _, child in ipairs(ast) do
+    local c, d = size(child, measure)
+    if not c then
+      return nil
+    end
+    checks, depth = checks + c, math.max(depth, d)
+  end
+  return checks, depth + 1
+end
+
+-- true if the tree stays within bounds; else reported.
+function M.within_bounds(ast, ctx, checks, depth)
+  if checks > M.MAX_CHECKS or depth > M.MAX_DEPTH then
+    local what = checks > M.MAX_CHECKS and ("has more than %d comparisons"):format(M.MAX_CHECKS)
+      or ("is nested deeper than %d"):format(M.MAX_DEPTH)
+    context.fail(ctx, "LOAD_ERR_VALIDATE", nil, ("with its macros the condition of '%s' %s"):format(ctx.name, what))
+    return false
+  end
+  return true
+end
+
+local function measured(node)
+  return not node.macro.broken
+end
+
+-- Measures the tree of a rule; false: too large (reported).
+function M.fits(ast, ctx)
+  local checks, depth = size(ast, measured)
+  return checks and M.within_bounds(ast, ctx, checks, depth) or false
+end
+
+-- Depth first over macros; a macro met while it is being measured is part of a loop.
+local function measure_macro(macro, level)
+  if macro.checks or macro.broken then
+    return not macro.broken
+  elseif macro.busy then
+    return nil
+  elseif level > MAX_NESTED then
+    context.fail(macro.ctx, "LOAD_ERR_VALIDATE", nil, ("more than %d macros inside one another"):format(MAX_NESTED))
+    macro.broken = true
+    return false
+  end
+  macro.busy = true
+  local looped
+  local checks, depth = size(macro.ast, function(node)
+    local good = measure_macro(node.macro, level + 1)
+    if good == nil then
+      looped = node
+    end
+    return good
+  end)
+  macro.busy = nil
+  if looped then
+    context.fail(macro.ctx, "LOAD_ERR_VALIDATE", rope.place(looped.rope, looped.from, looped.stop),
+      ("macro '%s' comes back to itself"):format(looped.name))
+  end
+  if not checks or not M.within_bounds(macro.ast, macro.ctx, checks, depth) then
+    macro.broken = true
+    return false
+  end
+  macro.checks, macro.depth = checks, depth
+  return true
+end
+
+function M.macros(state)
+  for _, macro in ipairs(state.macros.order) do
+    if not macro.broken then
+      local ctx = context.new(macro.ctx, "macro condition", "", macro.cond[1].node)
+      macro.ast = M.parse(state, M.rope(state, macro.cond), ctx)
+      macro.broken = not macro.ast
+    end
+  end
+  for _, macro in ipairs(state.macros.order) do
+    if not macro.broken and not M.resolve(state, macro.ast, { ctx = macro.ctx, sees = macro.visibility }) then
+      macro.broken = true
+    end
+  end
+  for _, macro in ipairs(state.macros.order) do
+    measure_macro(macro, 1)
+  end
+end
+
+return M

@@ -1,0 +1,726 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- YAML nodes -> rules, macros and lists: keys, types, appends, overrides, redefinitions, versions. Conditions stay text.
+--
+--   local state = load.new(diag)
+--   load.file(state, name, text)        in order; mistakes become diagnostics, the rest of the file is still read
+--
+-- state.rules, state.macros, state.lists: { order = { item, ... }, by_name = { name -> item } }
+-- Every item has: kind, name, node (its YAML map), index (place of its first definition), visibility (place of its latest change), broken
+--   list   items = { scalar node, ... }
+--   macro  cond = { piece, ... }
+--   rule   cond, output, desc = { piece, ... }; priority (0-7), source, known_source, tags (set), exceptions, enabled, capture,
+--          capture_duration, warn_evttypes, skip_unknown, sees (macros defined up to there are visible)
+-- A piece is { node = scalar, text =, at = byte of node.text it begins with }; pieces are joined by one blank.
+local context = require "rules.context"
+local diag = require "diag"
+local exceptions = require "rules.exceptions"
+local yaml = require "rules.yaml"
+
+local M = {}
+
+M.ENGINE_VERSION = "0.63.0"
+M.SOURCES = { syscall = true }
+M.PLUGINS = { container = true } -- what of upstream's plugins is built in
+
+M.PRIORITIES = { [0] = "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
+
+local priority_of = { info = 6 }
+for number = 0, 7 do
+  priority_of[M.PRIORITIES[number]:lower()] = number
+end
+
+-- 0-7, or nil for an unknown name (any case).
+function M.priority(name)
+  return priority_of[name:lower()]
+end
+
+local function invalid(ctx, node, message, more)
+  context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, message, more)
+end
+
+local function mistake(ctx, node, message, more)
+  context.fail(ctx, "LOAD_ERR_VALIDATE", node, message, more)
+end
+
+-- ------------------------------------------------------------------ reading values
+-- Each returns nil when the key is missing or wrong; wrong ones have been reported.
+
+local KIND_NAMES = { map = "a map", seq = "a list", scalar = "a single value" }
+
+-- The scalar node of a key. opts: required; empty: may have no value
+local function scalar(ctx, map, key, opts)
+  local node = yaml.get(map, key)
+  if not node then
+    if opts and opts.required then
+      invalid(ctx, map.keys[key] and map.keys[key].key or nil, ("'%s' is missing"):format(key))
+    end
+    return nil
+  end
+  if yaml.is_null(node) or (node.kind == "scalar" and node.text == "") then
+    if not (opts and opts.empty) then
+      invalid(ctx, map.keys[key].key, ("'%s' has no value"):format(key))
+    end
+    return nil
+  elseif node.kind ~= "scalar" then
+    invalid(ctx, node, ("'%s' wants a single value, not %s"):format(key, KIND_NAMES[node.kind]))
+    return nil
+  end
+  return node
+end
+
+local function text(ctx, map, key, opts)
+  local node = scalar(ctx, map, key, opts)
+  return node and node.text, node
+end
+
+local function bool(ctx, map, key, default)
+  local node = scalar(ctx, map, key)
+  if not node then
+    return default
+  end
+  local value = yaml.bool_text(node.text)
+  if value == nil then
+    invalid(ctx, node, ("'%s' wants true or false, not '%s'"):format(key, node.text))
+    return default
+  end
+  return value
+end
+
+local function whole(ctx, map, key, default)
+  local node = scalar(ctx, map, key)
+  if not node then
+    return default
+  end
+  local value = node.text:match("^%+?%d+$") and tonumber(node.text)
+  if not value or value >= 2 ^ 32 then
+    invalid(ctx, node, ("'%s' wants a whole number, not '%s'"):format(key, node.text))
+    return default
+  end
+  return value
+end
+
+-- Scalars of a list, as nodes. Missing and not required: nil.
+local function sequence(ctx, map, key, required)
+  local node = yaml.get(map, key)
+  if not node then
+    if required then
+      invalid(ctx, nil, ("'%s' is missing"):format(key))
+    end
+    return nil
+  elseif node.kind ~= "seq" then
+    invalid(ctx, node, ("'%s' wants a list, like [a, b], not %s"):format(key, KIND_NAMES[node.kind]))
+    return nil
+  end
+  local out = {}
+  for _, item in ipairs(node) do
+    if item.kind == "scalar" then
+      out[#out + 1] = item
+    else
+      invalid(ctx, item, ("the items of '%s' must be single values, not %s"):format(key, KIND_NAMES[item.kind]))
+    end
+  end
+  return out
+end
+
+local function tags(ctx, map)
+  local set
+  for _, node in ipairs(sequence(ctx, map, "tags") or {}) do
+    set = set or {}
+    set[node.text] = true
+  end
+  return set or {}
+end
+
+local function priority(ctx, map)
+  local name, node = text(ctx, map, "priority", { required = true })
+  if not name then
+    return nil
+  end
+  local number = M.priority(name)
+  if not number then
+    local names = {}
+    for i = 0, 7 do
+      names[i + 1] = M.PRIORITIES[i]
+    end
+    invalid(ctx, node, ("'%s' is no priority"):format(name),
+      { near = diag.suggest(name, names), hint = "priorities: " .. table.concat(names, ", ") })
+  end
+  return number
+end
+
+local function piece(node, trim)
+  local from, stop = 1, #node.text
+  if trim then
+    from = node.text:match("^%s*()")
+    stop = node.text:match("^.*%S()") or from
+    stop = stop - 1
+  end
+  return { node = node, text = node.text:sub(from, stop), at = from }
+end
+
+-- Keys that mean nothing here.
+local function unknown_keys(ctx, map, known)
+  local seen, names = {}, {}
+  for key in pairs(known) do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  for _, entry in ipairs(map) do
+    local key = entry.key
+    local name = key.kind == "scalar" and key.text or nil
+    if not name then
+      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, "keys must be single values; this one is ignored")
+    elseif not known[name] then
+      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, ("unknown key '%s' is ignored"):format(name), { near = diag.suggest(name, names) })
+    elseif seen[name] then
+      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, ("'%s' is given twice; the first one counts"):format(name))
+    end
+    seen[name or key] = true
+  end
+end
+
+local function set_of(...)
+  local set = {}
+  for _, key in ipairs{ ... } do
+    set[key] = true
+  end
+  return set
+end
+
+-- ------------------------------------------------------------------ append and override
+
+-- Which keys `override` appends to and replaces: { append = set, replace = set, any = bool }, and the older `append: true`.
+local function overrides(ctx, map, appendable, replaceable)
+  local out = { append = {}, replace = {}, any = false }
+  out.flag = bool(ctx, map, "append", false)
+  if out.flag then
+    context.warn(ctx, "LOAD_DEPRECATED_ITEM", map.keys.append.key, "'append: true' is deprecated",
+      { hint = "say which keys to append to, for instance  override: {condition: append}" })
+  end
+  local node = yaml.get(map, "override")
+  if not node or yaml.is_null(node) then
+    return out
+  elseif node.kind ~= "map" then
+    invalid(ctx, node, ("'override' wants a map of keys to append or replace, not %s"):format(KIND_NAMES[node.kind]))
+    return out
+  end
+  local names = {}
+  for key in pairs(replaceable) do
+    names[#names + 1] = key
+  end
+  for _, entry in ipairs(node) do
+    local key, what = entry.key.text, entry.value.text
+    local allowed = what == "append" and appendable or what == "replace" and replaceable
+    if not key then
+      invalid(ctx, entry.key, "keys of 'override' must be single values")
+    elseif not allowed then
+      invalid(ctx, entry.value, ("'%s' can be overridden by 'append' or 'replace' only"):format(key))
+    elseif not allowed[key] then
+      local hint = what == "append" and replaceable[key] and ("'%s: replace' would do"):format(key) or nil
+      invalid(ctx, entry.key, ("'%s' cannot be used with '%s'"):format(key, what), { near = diag.suggest(key, names), hint = hint })
+    else
+      out[what][key], out.any = entry.key, true
+    end
+  end
+  if out.any and out.flag then
+    invalid(ctx, map.keys.append.key, "'append' and 'override' exclude each other",
+      { hint = "drop 'append'; 'override' says it all" })
+  end
+  return out
+end
+
+-- ------------------------------------------------------------------ collections
+
+local function collection()
+  return { order = {}, by_name = {} }
+end
+
+local function next_index(state)
+  state.index = state.index + 1
+  return state.index
+end
+
+-- Defines anew, or replaces the contents at the place of the first definition.
+local function define(state, into, item)
+  item.visibility = next_index(state)
+  local old = into.by_name[item.name]
+  if old then
+    for key in pairs(old) do
+      if key ~= "index" then
+        old[key] = nil
+      end
+    end
+    for key, value in pairs(item) do
+      old[key] = value
+    end
+    return old
+  end
+  item.index = item.visibility
+  into.order[#into.order + 1] = item
+  into.by_name[item.name] = item
+  return item
+end
+
+-- The item that an append or an override is about.
+local function target(ctx, into, name, node)
+  local old = into.by_name[name]
+  if not old then
+    local names = {}
+    for i, item in ipairs(into.order) do
+      names[i] = item.name
+    end
+    mistake(ctx, node, ("there is no %s '%s' yet to append to or override"):format(ctx.type, name),
+      { near = diag.suggest(name, names) })
+  end
+  return old
+end
+
+-- An item that had mistakes: later uses of it are no mistakes, and what it has is still looked at.
+local function define_broken(state, into, item)
+  if item.name then
+    for _, key in ipairs{ "cond", "output", "desc", "items", "tags", "exceptions" } do
+      item[key] = item[key] or {}
+    end
+    item.broken = true
+    define(state, into, item)
+  end
+end
+
+-- ------------------------------------------------------------------ lists and macros
+
+local LIST_KEYS = set_of("list", "items", "append", "override")
+local MACRO_KEYS = set_of("macro", "condition", "append", "override")
+
+local function read_list(state, ctx, map)
+  local name, name_node = text(ctx, map, "list", { required = true })
+  ctx.name = name
+  local items = sequence(ctx, map, "items", true)
+  local over = overrides(ctx, map, set_of("items"), set_of("items"))
+  unknown_keys(ctx, map, LIST_KEYS)
+  if name and not name:find("^[^()\"'%s=,]+$") then
+    context.warn(ctx, "LOAD_INVALID_LIST_NAME", name_node, ("'%s' cannot be used as the name of a list"):format(name),
+      { hint = "names of lists have no blanks and none of ( ) = , \" '" })
+  end
+  if ctx.failed then
+    return define_broken(state, state.lists, { kind = "list", name = name, node = map, name_node = name_node, ctx = ctx, items = items })
+  elseif over.flag or over.append.items then
+    local old = target(ctx, state.lists, name, name_node)
+    if old then
+      for _, item in ipairs(items) do
+        old.items[#old.items + 1] = item
+      end
+      old.visibility = next_index(state)
+    end
+    return
+  end
+  define(state, state.lists, { kind = "list", name = name, node = map, name_node = name_node, ctx = ctx, items = items })
+end
+
+local function read_macro(state, ctx, map)
+  local name, name_node = text(ctx, map, "macro", { required = true })
+  ctx.name = name
+  local cond = scalar(ctx, map, "condition", { required = true })
+  local over = overrides(ctx, map, set_of("condition"), set_of("condition"))
+  unknown_keys(ctx, map, MACRO_KEYS)
+  if name and not name:find("^%a[%w_]*$") then
+    context.warn(ctx, "LOAD_INVALID_MACRO_NAME", name_node, ("'%s' cannot be used as the name of a macro"):format(name),
+      { hint = "names of macros are letters, digits and _, and begin with a letter" })
+  end
+  if ctx.failed then
+    return define_broken(state, state.macros, { kind = "macro", name = name, node = map, name_node = name_node, ctx = ctx })
+  elseif over.flag or over.append.condition then
+    local old = target(ctx, state.macros, name, name_node)
+    if old then
+      old.cond[#old.cond + 1] = piece(cond)
+      old.visibility = next_index(state)
+    end
+    return
+  end
+  define(state, state.macros, { kind = "macro", name = name, node = map, name_node = name_node, ctx = ctx, cond = { piece(cond) } })
+end
+
+-- ------------------------------------------------------------------ rules
+
+local RULE_KEYS = set_of("rule", "condition", "output", "desc", "priority", "source", "enabled", "capture", "capture_duration",
+  "warn_evttypes", "skip-if-unknown-filter", "tags", "exceptions", "override", "append")
+local RULE_APPEND = set_of("condition", "output", "desc", "tags", "exceptions")
+local RULE_REPLACE = set_of("condition", "output", "desc", "priority", "capture", "capture_duration", "tags", "exceptions",
+  "enabled", "warn_evttypes", "skip-if-unknown-filter")
+
+-- How each key of a rule that has a value of its own is read, and under which name it is kept.
+local READ = {
+  condition = { "cond", function(ctx, map) local n = scalar(ctx, map, "condition", { required = true }) return n and { piece(n) } end },
+  output = { "output", function(ctx, map, trim) local n = scalar(ctx, map, "output", { required = true }) return n and { piece(n, trim) } end },
+  desc = { "desc", function(ctx, map) local n = scalar(ctx, map, "desc", { required = true }) return n and { piece(n) } end },
+  priority = { "priority", priority },
+  tags = { "tags", tags },
+  enabled = { "enabled", function(ctx, map) return bool(ctx, map, "enabled") end },
+  capture = { "capture", function(ctx, map) return bool(ctx, map, "capture") end },
+  capture_duration = { "capture_duration", function(ctx, map) return whole(ctx, map, "capture_duration") end },
+  warn_evttypes = { "warn_evttypes", function(ctx, map) return bool(ctx, map, "warn_evttypes") end },
+  ["skip-if-unknown-filter"] = { "skip_unknown", function(ctx, map) return bool(ctx, map, "skip-if-unknown-filter") end },
+}
+local READ_ORDER = { "condition", "output", "desc", "priority", "tags", "enabled", "capture", "capture_duration", "warn_evttypes",
+  "skip-if-unknown-filter" }
+
+local DEFAULTS = { enabled = true, capture = false, capture_duration = 0, warn_evttypes = true, skip_unknown = false }
+local REQUIRED = { "condition", "output", "desc", "priority" }
+
+local function missing_keys(map)
+  local out = {}
+  for _, key in ipairs(REQUIRED) do
+    if not map.keys[key] then
+      out[#out + 1] = "'" .. key .. "'"
+    end
+  end
+  return out
+end
+
+local function new_rule(state, ctx, map, name, name_node)
+  local missing = missing_keys(map)
+  local rule = { kind = "rule", name = name, node = map, name_node = name_node, ctx = ctx }
+  if #missing > 0 then
+    invalid(ctx, name_node, ("rule '%s' lacks %s"):format(name, table.concat(missing, " and ")))
+  end
+  for _, key in ipairs(READ_ORDER) do
+    local into, read = READ[key][1], READ[key][2]
+    if map.keys[key] then
+      rule[into] = read(ctx, map, true)
+    end
+    if rule[into] == nil then
+      rule[into] = DEFAULTS[into]
+    end
+  end
+  rule.tags = rule.tags or {}
+  rule.source = text(ctx, map, "source") or "syscall"
+  rule.exceptions = exceptions.read(ctx, map, false)
+  local old = state.rules.by_name[name]
+  if old and not old.broken and old.source ~= rule.source then
+    mistake(ctx, name_node, ("rule '%s' is defined again, with another source ('%s' before)"):format(name, old.source))
+  end
+  if not exceptions.check_all(rule.exceptions) then
+    rule.exceptions = {}
+    ctx.failed = true
+  end
+  rule.known_source = M.SOURCES[rule.source] or false
+  if not rule.known_source then
+    local node = yaml.get(map, "source")
+    context.warn(ctx, "LOAD_UNKNOWN_SOURCE", node, ("unknown source '%s'; the rule is skipped"):format(rule.source),
+      { near = diag.suggest(rule.source, { "syscall" }) })
+  end
+  if ctx.failed then
+    return define_broken(state, state.rules, rule)
+  end
+  define(state, state.rules, rule)
+end
+
+local function append_pieces(rule, key, pieces)
+  for _, p in ipairs(pieces or {}) do
+    if p.text ~= "" then
+      rule[key][#rule[key] + 1] = p
+    end
+  end
+end
+
+-- One key of an override, appended.
+local APPEND = {
+  condition = function(ctx, map, rule) append_pieces(rule, "cond", READ.condition[2](ctx, map)) end,
+  output = function(ctx, map, rule) append_pieces(rule, "output", READ.output[2](ctx, map)) end,
+  desc = function(ctx, map, rule) append_pieces(rule, "desc", READ.desc[2](ctx, map)) end,
+  tags = function(ctx, map, rule)
+    for tag in pairs(tags(ctx, map)) do
+      rule.tags[tag] = true
+    end
+  end,
+  exceptions = function(ctx, map, rule) exceptions.append(rule.exceptions, exceptions.read(ctx, map, true)) end,
+}
+
+local function replace_key(ctx, map, rule, key)
+  if key == "exceptions" then
+    local read = exceptions.read(ctx, map, false)
+    if exceptions.check_all(read) then
+      rule.exceptions = read
+    end
+    return
+  end
+  local into, read = READ[key][1], READ[key][2]
+  local value = read(ctx, map)
+  if value ~= nil then
+    rule[into] = value
+  end
+end
+
+local function sorted_keys(set)
+  local out = {}
+  for key in pairs(set) do
+    out[#out + 1] = key
+  end
+  table.sort(out)
+  return out
+end
+
+-- Every overridden key must be there, and every key that could be overridden must be.
+local function check_overrides(ctx, map, over)
+  for _, how in ipairs{ "append", "replace" } do
+    for _, key in ipairs(sorted_keys(over[how])) do
+      if not map.keys[key] then
+        invalid(ctx, over[how][key], ("'override' wants to %s '%s', but there is no '%s' here"):format(how, key, key))
+      end
+    end
+  end
+  for _, key in ipairs(sorted_keys(RULE_REPLACE)) do
+    if map.keys[key] and not over.append[key] and not over.replace[key] then
+      invalid(ctx, map.keys[key].key, ("'override' does not say what to do with '%s'"):format(key),
+        { hint = ("add '%s: replace'%s to it"):format(key, RULE_APPEND[key] and (" or '%s: append'"):format(key) or "") })
+    end
+  end
+end
+
+local function override_rule(state, ctx, map, name, name_node, over)
+  check_overrides(ctx, map, over)
+  local rule = target(ctx, state.rules, name, name_node)
+  if not rule or ctx.failed or rule.broken then
+    return
+  end
+  local source = text(ctx, map, "source", { empty = true })
+  if source and source ~= rule.source then
+    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s'"):format(name, rule.source))
+  end
+  for _, key in ipairs(sorted_keys(over.append)) do
+    APPEND[key](ctx, map, rule)
+  end
+  for _, key in ipairs(sorted_keys(over.replace)) do
+    replace_key(ctx, map, rule, key)
+  end
+  rule.visibility = next_index(state)
+end
+
+-- The older form: `append: true` with a condition, exceptions, or both.
+local function append_rule(state, ctx, map, name, name_node)
+  if not map.keys.condition and not map.keys.exceptions then
+    mistake(ctx, name_node, ("nothing to append to rule '%s': neither 'condition' nor 'exceptions'"):format(name))
+  end
+  local over = { append = {}, replace = {} }
+  over.append.condition = map.keys.condition and map.keys.condition.key
+  over.append.exceptions = map.keys.exceptions and map.keys.exceptions.key
+  local rule = target(ctx, state.rules, name, name_node)
+  if not rule or ctx.failed or rule.broken then
+    return
+  end
+  local source = text(ctx, map, "source", { empty = true })
+  if source and source ~= rule.source then
+    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s'"):format(name, rule.source))
+  end
+  for _, key in ipairs(sorted_keys(over.append)) do
+    APPEND[key](ctx, map, rule)
+  end
+  rule.visibility = next_index(state)
+end
+
+-- `enabled` alone switches a rule that exists.
+local function switch_rule(state, ctx, map, name, name_node)
+  local node = scalar(ctx, map, "enabled")
+  if not map.keys.enabled then
+    return invalid(ctx, name_node, ("rule '%s' lacks %s"):format(name, table.concat(missing_keys(map), " and ")))
+  elseif not node then
+    return
+  end
+  local enabled = bool(ctx, map, "enabled")
+  context.warn(ctx, "LOAD_DEPRECATED_ITEM", map.keys.enabled.key, "'enabled' alone to switch a rule is deprecated",
+    { hint = "add  override: {enabled: replace}" })
+  local rule = target(ctx, state.rules, name, name_node)
+  if rule and enabled ~= nil then
+    rule.enabled = enabled
+  end
+end
+
+local function read_rule(state, ctx, map)
+  local name, name_node = text(ctx, map, "rule", { required = true })
+  if not name then
+    return
+  end
+  ctx.name = name
+  local over = overrides(ctx, map, RULE_APPEND, RULE_REPLACE)
+  unknown_keys(ctx, map, RULE_KEYS)
+  if over.any then
+    override_rule(state, ctx, map, name, name_node, over)
+  elseif over.flag then
+    append_rule(state, ctx, map, name, name_node)
+  elseif #missing_keys(map) == #REQUIRED then
+    switch_rule(state, ctx, map, name, name_node)
+  else
+    new_rule(state, ctx, map, name, name_node)
+  end
+end
+
+-- ------------------------------------------------------------------ versions
+
+local function version_numbers(version)
+  local a, b, c = version:match("^(%d+)%.(%d+)%.(%d+)$")
+  if not a then
+    a, b, c = version:match("^(%d+)%.(%d+)%.(%d+)[-+][%w.+-]+$")
+  end
+  return a and { tonumber(a), tonumber(b), tonumber(c) } or nil
+end
+
+local function compare_versions(a, b)
+  for i = 1, 3 do
+    if a[i] ~= b[i] then
+      return a[i] < b[i] and -1 or 1
+    end
+  end
+  return 0
+end
+
+local function read_engine_version(state, ctx, map)
+  local wanted, node = text(ctx, map, "required_engine_version", { required = true })
+  unknown_keys(ctx, map, set_of("required_engine_version"))
+  if not wanted then
+    return
+  end
+  local version = wanted:match("^%d+$") and ("0.%s.0"):format(wanted) or wanted
+  local numbers, ours = version_numbers(version), version_numbers(M.ENGINE_VERSION)
+  if not numbers then
+    return invalid(ctx, node, ("'%s' is no version"):format(wanted), { hint = "versions look like 0.31.0, or 31 for short" })
+  elseif numbers[1] ~= ours[1] or compare_versions(numbers, ours) > 0 then
+    return mistake(ctx, node, ("these rules want engine version %s; this engine is %s"):format(version, M.ENGINE_VERSION),
+      { hint = "use rules made for this version, or a newer falco" })
+  end
+  if not state.required_engine_version or compare_versions(numbers, version_numbers(state.required_engine_version)) > 0 then
+    state.required_engine_version = version
+  end
+end
+
+local function read_requirement(ctx, map)
+  if map.kind ~= "map" then
+    return invalid(ctx, map, ("a required plugin is a map with 'name' and 'version', not %s"):format(KIND_NAMES[map.kind]))
+  end
+  local name = text(ctx, map, "name", { required = true })
+  local version, node = text(ctx, map, "version", { required = true })
+  if version and not version_numbers(version) then
+    mistake(ctx, node, ("'%s' is no version of plugin '%s'"):format(version, name or "?"), { hint = "versions look like 1.2.3" })
+  end
+  return { name = name, version = version }
+end
+
+local function read_plugin(state, ctx, map)
+  local first = read_requirement(ctx, map)
+  if ctx.failed or not first then
+    return
+  end
+  ctx.name = first.name
+  local wanted, names = { first }, { [first.name] = true }
+  local others = yaml.get(map, "alternatives")
+  if others and others.kind ~= "seq" then
+    return invalid(ctx, others, ("'alternatives' wants a list, not %s"):format(KIND_NAMES[others.kind]))
+  end
+  for _, node in ipairs(others or {}) do
+    local other = read_requirement(context.new(ctx, "required plugin versions alternative", "", node), node)
+    if other and other.name then
+      if names[other.name] then
+        mistake(ctx, node, ("plugin '%s' is named twice"):format(other.name))
+      end
+      names[other.name] = true
+      wanted[#wanted + 1] = other
+    end
+  end
+  if ctx.failed then
+    return
+  end
+  local texts = {}
+  for i, w in ipairs(wanted) do
+    if M.PLUGINS[w.name] then
+      texts = nil
+      break
+    end
+    texts[i] = ("%s (>= %s)"):format(w.name, w.version or "?")
+  end
+  if texts then
+    mistake(ctx, map, "these rules want a plugin that is not there: " .. table.concat(texts, " or "),
+      { hint = "this build has the fields and events of 'container' built in and loads no other plugins" })
+  end
+  state.required_plugin_versions[#state.required_plugin_versions + 1] =
+    { name = first.name, version = first.version, alternatives = { unpack(wanted, 2) } }
+end
+
+local function read_plugin_versions(state, ctx, map)
+  local node = yaml.get(map, "required_plugin_versions")
+  unknown_keys(ctx, map, set_of("required_plugin_versions"))
+  if node.kind ~= "seq" then
+    return invalid(ctx, node, ("'required_plugin_versions' wants a list, not %s"):format(KIND_NAMES[node.kind]))
+  end
+  for _, entry in ipairs(node) do
+    read_plugin(state, context.new(ctx, "required plugin versions entry", "", entry), entry)
+  end
+end
+
+-- ------------------------------------------------------------------ files
+
+-- The first key of these that an item has says what it is.
+local ITEMS = {
+  { "required_engine_version", "required_engine_version", read_engine_version },
+  { "required_plugin_versions", "required plugin versions", read_plugin_versions },
+  { "list", "list", read_list },
+  { "macro", "macro", read_macro },
+  { "rule", "rule", read_rule },
+}
+
+local function item_names()
+  local names = {}
+  for i, item in ipairs(ITEMS) do
+    names[i] = item[1]
+  end
+  return names
+end
+
+local function unknown_item(ctx, map)
+  local key = map[1] and map[1].key
+  local name = key and key.text
+  context.warn(ctx, "LOAD_UNKNOWN_ITEM", key or map, name and ("unknown item '%s' is ignored"):format(name) or "an empty item is ignored",
+    { near = name and diag.suggest(name, item_names()), hint = "items: " .. table.concat(item_names(), ", ") })
+end
+
+local function read_item(state, map, root)
+  if map.kind ~= "map" then
+    local ctx = context.new(root, "rules content item", "", map)
+    return invalid(ctx, map, ("an item of a rules file is a map, like '- rule: name', not %s"):format(KIND_NAMES[map.kind]))
+  end
+  for _, item in ipairs(ITEMS) do
+    if map.keys[item[1]] then
+      return item[3](state, context.new(root, item[2], "", map), map)
+    end
+  end
+  unknown_item(context.new(root, "rules content item", "", map), map)
+end
+
+local function read_document(state, doc, root)
+  if yaml.is_null(doc) then
+    return
+  elseif doc.kind ~= "seq" then
+    local hint = "a rules file is a list: each item begins with '- rule:', '- macro:' or '- list:'"
+    return context.fail(root, "LOAD_ERR_YAML_VALIDATE", doc, ("this is %s, not a list of rules"):format(KIND_NAMES[doc.kind]), { hint = hint })
+  end
+  for _, item in ipairs(doc) do
+    if not yaml.is_null(item) then
+      read_item(state, item, root)
+    end
+  end
+end
+
+function M.new(diags)
+  return { diag = diags, index = 0, texts = {}, required_plugin_versions = {},
+           rules = collection(), macros = collection(), lists = collection() }
+end
+
+function M.file(state, name, file_text)
+  local root = { type = "rules content", name = "", file = name, state = state }
+  state.texts[name] = file_text
+  for _, doc in ipairs(yaml.parse(file_text, name, state.diag) or {}) do
+    read_document(state, doc, root)
+  end
+  for _, rule in ipairs(state.rules.order) do
+    rule.sees = rule.sees or state.index
+  end
+end
+
+return M

@@ -1,0 +1,264 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Trees over leaves -> negation normal form, and the set of events that can make a tree true.
+--
+--   lower.nnf(tree) -> { kind = "and" | "or", [1..n] } | { kind = "leaf", id, scope, neg = bool, check }
+--     "not" is gone; order and short circuits are as written. Each leaf says what its answer depends on (SCOPE_*), so a
+--     gate can project the tree: literals of other scopes become true.
+--   lower.events(tree) -> events: { codes = all | set of event codes, syscalls = all | set of syscall codes }
+--   lower.can_match(events, code) -> bool                      of an event code that rules can see
+--   lower.syscalls(events) -> lower.ALL | set                  of a generic event code
+--   lower.count(events) -> how many codes
+--
+-- A condition can only hold for events of its set:
+--   evt.type = != in names     the codes of those names; for names that only syscalls have, the generic codes
+--   evt.type exists            all                        (negated: none)
+--   evt.num against 0 or 1     all or none: it is never 0
+--   any other leaf             all, negated or not
+--   and, or                    intersection, union; "not" has reached the leaves, where it complements the first three
+-- Async events belong to every set.
+-- Codes complement as wholes, as upstream does it: "evt.type != X" of an X that has no code of its own is never true for
+-- generic events, whatever their syscall.
+local core = require "core"
+
+local M = {}
+
+local ALL = setmetatable({}, { __tostring = function() return "all" end })
+M.ALL = ALL
+
+local EVENT_NAME = { ["evt.type"] = true, ["syscall.type"] = true }
+local ORDINAL = "evt.num"
+
+-- ------------------------------------------------------------------ negation normal form
+
+local OPPOSITE = { ["and"] = "or", ["or"] = "and" }
+
+local function nnf(tree, neg)
+  if tree.kind == "leaf" then
+    return { kind = "leaf", id = tree.id, scope = tree.scope, neg = neg, check = tree.check }
+  elseif tree.kind == "not" then
+    return nnf(tree[1], not neg)
+  end
+  local kind = neg and OPPOSITE[tree.kind] or tree.kind
+  local out = { kind = kind }
+  for _, child in ipairs(tree) do
+    local lowered = nnf(child, neg)
+    if lowered.kind == kind then
+      for _, grandchild in ipairs(lowered) do
+        out[#out + 1] = grandchild
+      end
+    else
+      out[#out + 1] = lowered
+    end
+  end
+  return out
+end
+
+function M.nnf(tree)
+  return nnf(tree, false)
+end
+
+-- ------------------------------------------------------------------ sets of numbers below a limit
+
+local function intersect(a, b)
+  if a == ALL then
+    return b
+  elseif b == ALL then
+    return a
+  end
+  local out = {}
+  for key in pairs(a) do
+    out[key] = b[key]
+  end
+  return out
+end
+
+local function union(a, b)
+  if a == ALL or b == ALL then
+    return ALL
+  end
+  local out = {}
+  for key in pairs(a) do
+    out[key] = true
+  end
+  for key in pairs(b) do
+    out[key] = true
+  end
+  return out
+end
+
+local function complement(a, limit)
+  if a == ALL then
+    return {}
+  end
+  local out = {}
+  for i = 0, limit - 1 do
+    if not a[i] then
+      out[i] = true
+    end
+  end
+  return out
+end
+
+-- ------------------------------------------------------------------ names
+
+local names
+
+-- name -> { codes = array, syscalls = array }
+local function name_table()
+  if names then
+    return names
+  end
+  names = {}
+  local function entry(name)
+    names[name] = names[name] or { codes = {}, syscalls = {} }
+    return names[name]
+  end
+  for code = 0, core.C.event_count() - 1 do
+    if not core.C.event_is_generic(code) then
+      local e = entry(core.cstr(core.C.event_info(code).name))
+      e.codes[#e.codes + 1] = code
+    end
+  end
+  for sc = 0, core.C.syscall_count() - 1 do
+    local name = core.cstr(core.C.syscall_name(sc))
+    if name ~= "" then
+      local e = entry(name)
+      e.syscalls[#e.syscalls + 1] = sc
+    end
+  end
+  return names
+end
+
+local function add_generic(codes)
+  for code = 0, core.C.event_count() - 1 do
+    if core.C.event_is_generic(code) then
+      codes[code] = true
+    end
+  end
+end
+
+local function events_of_names(values)
+  local codes, syscalls = {}, {}
+  for _, value in ipairs(values) do
+    local known = name_table()[value.text]
+    for _, code in ipairs(known and known.codes or {}) do
+      codes[code] = true
+    end
+    for _, sc in ipairs(known and known.syscalls or {}) do
+      syscalls[sc] = true
+    end
+    if known and #known.codes == 0 then
+      add_generic(codes)
+    end
+  end
+  return { codes = codes, syscalls = syscalls }
+end
+
+-- ------------------------------------------------------------------ leaves
+
+local EVERYTHING = { codes = ALL, syscalls = ALL }
+local function nothing()
+  return { codes = {}, syscalls = {} }
+end
+
+local function negate(events)
+  return { codes = complement(events.codes, core.C.event_count()), syscalls = complement(events.syscalls, core.C.syscall_count()) }
+end
+
+-- true or false when a comparison of a number that is at least 1 with `text` is decided; nil: it depends
+local function ordinal_holds(op, text)
+  local C = core.C
+  local n = text:match("^%s*%+?%d+$") and tonumber(text)
+  local bound = ({ [C.OP_EQ] = 0, [C.OP_NE] = 0, [C.OP_LT] = 1, [C.OP_LE] = 0, [C.OP_GT] = 0, [C.OP_GE] = 1 })[op]
+  if not n or not bound or n > bound then
+    return nil
+  end
+  return op == C.OP_NE or op == C.OP_GT or op == C.OP_GE
+end
+
+local function ordinal_events(check)
+  if not check.values then
+    return nil
+  end
+  local holds
+  if check.op == core.C.OP_IN then
+    holds = false
+    for _, value in ipairs(check.values) do
+      if ordinal_holds(core.C.OP_EQ, value.text) ~= false then
+        return nil
+      end
+    end
+  elseif #check.values == 1 then
+    holds = ordinal_holds(check.op, check.values[1].text)
+  end
+  if holds ~= nil then
+    return holds and EVERYTHING or nothing()
+  end
+end
+
+-- Events of a leaf that decides them, or nil.
+local function deciding_events(check)
+  local C, left = core.C, check.left
+  if left.kind ~= "field" or left.arg or check.modifier ~= C.MOD_NONE then
+    return nil
+  elseif left.name == ORDINAL then
+    return ordinal_events(check)
+  elseif not EVENT_NAME[left.name] then
+    return nil
+  elseif check.op == C.OP_EXISTS then
+    return EVERYTHING
+  elseif not check.values or not (check.op == C.OP_EQ or check.op == C.OP_NE or check.op == C.OP_IN) then
+    return nil
+  end
+  local events = events_of_names(check.values)
+  return check.op == C.OP_NE and negate(events) or events
+end
+
+local function leaf_events(leaf)
+  local events = deciding_events(leaf.check)
+  if not events then
+    return EVERYTHING
+  end
+  return leaf.neg and negate(events) or events
+end
+
+-- ------------------------------------------------------------------ trees
+
+local function tree_events(tree)
+  if tree.kind == "leaf" then
+    return leaf_events(tree)
+  end
+  local combine = tree.kind == "and" and intersect or union
+  local out = tree.kind == "and" and EVERYTHING or nothing()
+  for _, child in ipairs(tree) do
+    local events = tree_events(child)
+    out = { codes = combine(out.codes, events.codes), syscalls = combine(out.syscalls, events.syscalls) }
+  end
+  return out
+end
+
+-- `tree` in negation normal form.
+function M.events(tree)
+  return tree_events(tree)
+end
+
+function M.can_match(events, code)
+  return events.codes == ALL or events.codes[code] or code == core.C.event_async_code() or false
+end
+
+function M.syscalls(events)
+  return events.syscalls
+end
+
+function M.count(events)
+  if events.codes == ALL then
+    return core.C.event_count()
+  end
+  local n = 0
+  for _ in pairs(events.codes) do
+    n = n + 1
+  end
+  return n
+end
+
+return M

@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The C ruleset, by names instead of ids: operands and checks of the grammar become numbered expressions and leaves.
+--
+--   ruleset.operand(rs, operand) -> expression id, or nil and an error
+--   ruleset.leaf(rs, check) -> leaf id, scope (SCOPE_*); or nil and an error
+--   ruleset.output(rs, { expression id, ... }) -> output id
+--   errors: { message, from, stop (of the text the operand or check was parsed from), unknown = field or event unknown }
+--   ruleset.stateful(check): its leaf remembers something from event to event, so every rule wants one of its own
+local core = require "core"
+local ffi = core.ffi
+
+local M = {}
+
+local ENOENT = -2
+local EVENT_NAMES = { ["evt.type"] = true, ["syscall.type"] = true }
+
+local function failure(node, err, unknown)
+  return { message = core.message(err), from = node.from, stop = node.stop, unknown = unknown }
+end
+
+local operand
+
+local function operands(rs, list)
+  local ids = ffi.new("int32_t[?]", math.max(#list, 1))
+  for i, o in ipairs(list) do
+    local id, err = operand(rs, o)
+    if not id then
+      return nil, err
+    end
+    ids[i - 1] = id
+  end
+  return ids
+end
+
+local KIND = {}
+
+function KIND.field(rs, o, err)
+  return core.C.ruleset_field(rs, o.name, #o.name, o.arg, o.arg and #o.arg or 0, err)
+end
+
+function KIND.text(rs, o, err)
+  return core.C.ruleset_text(rs, o.text, #o.text, err)
+end
+
+function KIND.list(rs, o, err)
+  local ids, failed = operands(rs, o.items)
+  if not ids then
+    return nil, failed
+  end
+  return core.C.ruleset_list(rs, ids, #o.items, err)
+end
+
+function KIND.transform(rs, o, err)
+  local ids, failed = operands(rs, o.inputs)
+  if not ids then
+    return nil, failed
+  end
+  return core.C.ruleset_transform(rs, o.id, ids, #o.inputs, o.arg, o.arg and #o.arg or 0, err)
+end
+
+operand = function(rs, o)
+  local err = core.err()
+  local id, failed = KIND[o.kind](rs, o, err)
+  if not id then
+    return nil, failed
+  elseif id < 0 then
+    return nil, failure(o, err, o.kind == "field" and id == ENOENT)
+  end
+  return id
+end
+
+M.operand = operand
+
+local function constants(check)
+  local list = check.values or {}
+  local values = ffi.new("struct str[?]", math.max(#list, 1))
+  for i, value in ipairs(list) do
+    values[i - 1].p, values[i - 1].len = value.text, #value.text
+  end
+  return values, #list
+end
+
+local function leaf_failure(rs, check, left, bad, err)
+  local value = bad >= 0 and check.values and check.values[bad + 1]
+  if not value then
+    return failure({ from = check.op_from, stop = check.op_stop }, err)
+  end
+  local field = core.cstr(core.C.ruleset_expr(rs, left).field)
+  return failure(value, err, EVENT_NAMES[field] or false)
+end
+
+function M.leaf(rs, check)
+  local left, failed = operand(rs, check.left)
+  if not left then
+    return nil, failed
+  end
+  local right = -1
+  if check.right then
+    right, failed = operand(rs, check.right)
+    if not right then
+      return nil, failed
+    end
+  end
+  local values, n = constants(check)
+  local spec = ffi.new("struct leaf_spec", { expr = left, rhs = right, op = check.op, modifier = check.modifier, nvalues = n,
+                                             values = values })
+  local err, bad = core.err(), ffi.new("int32_t[1]", -1)
+  local id = core.C.ruleset_leaf(rs, spec, bad, err)
+  if id < 0 then
+    return nil, leaf_failure(rs, check, left, bad[0], err)
+  end
+  return id, core.C.ruleset_leaf_expr(rs, id).scope
+end
+
+function M.output(rs, exprs)
+  local ids = ffi.new("int32_t[?]", math.max(#exprs, 1))
+  for i, id in ipairs(exprs) do
+    ids[i - 1] = id
+  end
+  return core.C.ruleset_output(rs, ids, #exprs)
+end
+
+return M

@@ -1,0 +1,346 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The worker: rules and a source of events in, alerts out, numbers at the end.
+--
+--   load_rules   files -> a ruleset and its program
+--   open         configuration -> an engine with its source
+--   loop         engine_next(), match, and on a match: copy the values out, format, write
+--   finish       flush, statistics, what went wrong
+local core = require("core")
+local diag = require("diag")
+local format = require("format")
+local outputs = require("outputs")
+local rules = require("rules")
+local schema = require("schema")
+local stats = require("stats")
+local term = require("term")
+
+local M = {}
+
+-- ------------------------------------------------------------------ rules
+
+local function is_rules_name(path)
+  return path:find("%.ya?ml$") ~= nil
+end
+
+-- Adds what `path` stands for. `named`: the user wrote it on the command line, so that it must be there.
+local function add_rules_path(files, path, named)
+  local conf, C = require("conf"), core.C
+  local kind = C.sys_kind(path)
+  if kind == C.SYS_MISSING then
+    if named then return ("rules file '%s' does not exist"):format(path) end
+    term.info(("rules file '%s' does not exist and is left out"):format(path))
+    return nil
+  end
+  if kind ~= C.SYS_DIR then
+    if named or is_rules_name(path) then
+      files[#files + 1] = path
+    else
+      term.warning(("rules file '%s' is left out: its name ends in neither .yaml nor .yml"):format(path))
+    end
+    return nil
+  end
+  local inside, message = conf.files_at(path)
+  if message then return ("cannot read rules directory '%s': %s"):format(path, message) end
+  for _, file in ipairs(inside) do
+    if is_rules_name(file) then files[#files + 1] = file end
+  end
+  return nil
+end
+
+-- Paths of the rules files, directories opened up: those of -r, or else of the configuration. nil and a message on failure.
+function M.rules_files(config, options)
+  local named = #options.rules > 0
+  local files = {}
+  for _, path in ipairs(named and options.rules or config.rules_files) do
+    local message = add_rules_path(files, path, named)
+    if message then return nil, message end
+  end
+  if #files > 0 then return files end
+  if named or #config.rules_files > 0 then
+    return nil, "there are no rules files at " .. table.concat(named and options.rules or config.rules_files, ", ")
+  end
+  return nil, "no rules: name a file with -r, or list some under rules_files in the configuration"
+end
+
+-- Paths -> what rules.load() wants: { {name =, text =} | {name =, error =}, ... }
+function M.read_files(paths)
+  local files = {}
+  for i, path in ipairs(paths) do
+    local f, message = io.open(path, "rb")
+    local text = f and f:read("*a")
+    if f then f:close() end
+    files[i] = { name = path, text = text, error = not text and (message and message:gsub("^.*: ", "") or "cannot be read") or nil }
+  end
+  return files
+end
+
+-- "container_id=%container.id" for each field that says it is worth it.
+local function suggested_output()
+  local C, ffi, bit = core.C, core.ffi, require("bit")
+  local words = {}
+  for i = 0, C.field_count() - 1 do
+    local info = C.field_info(i)
+    if bit.band(info.flags, C.FIELD_SUGGESTED) ~= 0 then
+      local name = ffi.string(info.name)
+      words[#words + 1] = name:gsub("%.", "_") .. "=%" .. name
+    end
+  end
+  return #words > 0 and table.concat(words, " ") or nil
+end
+
+-- An item of extra_fields: a field's name, or a map of keys to formats.
+local function add_extra_fields(fields, item)
+  if type(item) == "string" then
+    fields[#fields + 1] = { name = item, format = "%" .. item, raw = true }
+    return
+  end
+  local names = {}
+  for name in pairs(item) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do fields[#fields + 1] = { name = name, format = tostring(item[name]) } end
+end
+
+-- append_output of falco.yaml in the form that rules.load() takes.
+function M.append_output(config)
+  local list = {}
+  for _, entry in ipairs(config.append_output) do
+    local match, fields = entry.match or {}, {}
+    for _, item in ipairs(entry.extra_fields or {}) do add_extra_fields(fields, item) end
+    local texts = {}
+    if entry.extra_output and entry.extra_output ~= "" then texts[1] = entry.extra_output end
+    if entry.suggested_output then texts[#texts + 1] = suggested_output() end
+    list[#list + 1] = {
+      source = match.source, rule = match.rule, tags = match.tags, fields = fields,
+      format = #texts > 0 and table.concat(texts, " ") or nil,
+    }
+  end
+  return list
+end
+
+-- rules: of falco.yaml -> steps for rules.select().
+local function selection(config)
+  local steps = {}
+  for _, item in ipairs(config.rules) do
+    local what, enable = item.enable, true
+    if not what or not (what.rule or what.tag) then what, enable = item.disable, false end
+    if what and what.rule then steps[#steps + 1] = { enable = enable, rule = what.rule } end
+    if what and what.tag then steps[#steps + 1] = { enable = enable, tag = what.tag } end
+  end
+  return steps
+end
+
+-- Loads files (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; result.ok says whether all is well.
+function M.load_rules(config, files)
+  local diags = diag.new()
+  local ruleset = core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
+  local result = rules.load{
+    files = files, ruleset = ruleset, diag = diags, min_priority = schema.priority(config.priority),
+    append_output = M.append_output(config),
+  }
+  if result.ok then rules.select(result, selection(config)) end
+  return { ruleset = ruleset, result = result, diags = diags }
+end
+
+-- ------------------------------------------------------------------ source
+
+local function open_replay(config, eng, err)
+  local path = config.engine.replay.capture_file
+  if path == "" then
+    return "engine.kind is 'replay', but engine.replay.capture_file is not set; `falco replay FILE` sets it"
+  end
+  if core.C.engine_open_replay(eng, path, err) < 0 then return core.message(err) end
+  return nil
+end
+
+local SOURCES = {
+  replay = open_replay,
+  nodriver = function() return nil end,
+}
+
+local function check_kind(kind)
+  if SOURCES[kind] then return nil end
+  return ("engine.kind is '%s', which this build does not have; it has %s"):format(kind, table.concat(schema.kinds, " and "))
+end
+
+-- An engine with its source open, or nil and a message.
+function M.open_engine(config)
+  local C, err = core.C, core.err()
+  local message = check_kind(config.engine.kind)
+  if message then return nil, message end
+  local limits = core.ffi.new("struct engine_limits", { max_threads = config.falco_libs.thread_table_size })
+  local eng = C.engine_new(limits, err)
+  if eng == nil then return nil, core.message(err) end
+  message = SOURCES[config.engine.kind](config, eng, err)
+  if message then
+    C.engine_free(eng)
+    return nil, message
+  end
+  return eng
+end
+
+-- ------------------------------------------------------------------ the loop
+
+-- Lets every event through that rules can see, so that the clock of the events can be watched.
+local function want_all(ruleset)
+  for code = 0, core.C.event_count() - 1 do
+    if core.C.event_is_seen(code) then core.C.ruleset_want(ruleset, code, -1) end
+  end
+end
+M.want_all = want_all
+
+-- Until the source ends or `alert` says so. alert(evt, n): the first n of prog.hits matched; false ends the loop.
+-- Returns what engine_next() returned last.
+function M.loop(eng, prog, alert)
+  local C = core.C
+  local evt, match, NEXT_EVENT = C.engine_evt(eng), prog.match, C.NEXT_EVENT
+  while true do
+    local r = C.engine_next(eng)
+    if r ~= NEXT_EVENT then return r end
+    local n = match(evt)
+    if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
+  end
+end
+
+-- The same, but ends `seconds` after the first event.
+function M.loop_until(eng, prog, alert, seconds)
+  local C = core.C
+  local evt, match, NEXT_EVENT = C.engine_evt(eng), prog.match, C.NEXT_EVENT
+  local head = C.evt_head(evt)
+  local deadline                            -- as a double: good to 256 ns
+  while true do
+    local r = C.engine_next(eng)
+    if r ~= NEXT_EVENT then return r end
+    local now = tonumber(head.ts)
+    deadline = deadline or now + seconds * 1e9
+    if now >= deadline then return C.NEXT_END end
+    local n = match(evt)
+    if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
+  end
+end
+
+-- No source: wait for a signal, or for `seconds` (nil: for good).
+local function wait(seconds)
+  local C = core.C
+  local deadline = seconds and tonumber(C.sys_now_ns()) + seconds * 1e9
+  while C.sys_stop_signal() == 0 do
+    if deadline and tonumber(C.sys_now_ns()) >= deadline then return C.NEXT_END end
+    C.sys_sleep(200)
+  end
+  return C.NEXT_STOPPED
+end
+
+-- What happens on a match: counted, formatted, written. Goes on until no output is left.
+local function alerter(work)
+  local C = core.C
+  local hits, prepared, formatter, outs, counts = work.prog.hits, work.prepared, work.formatter, work.outs, work.counts
+  return function(evt, n)
+    for i = 0, n - 1 do
+      local index = hits[i]
+      local rule = prepared[index]
+      counts[index] = counts[index] + 1
+      if outs:is_open() then outs:write(formatter:render(rule, C.alert_fill(evt, rule.output))) end
+    end
+    return not outs:is_lost()
+  end
+end
+
+local function run_loop(work, config, options)
+  if config.engine.kind == "nodriver" then return wait(options.seconds) end
+  local alert = alerter(work)
+  if not options.seconds then return M.loop(work.eng, work.prog, alert) end
+  return M.loop_until(work.eng, work.prog, alert, options.seconds)
+end
+
+-- ------------------------------------------------------------------ from start to end
+
+local function write_pid(path)
+  local f, message = io.open(path, "w")
+  if not f then return message end
+  f:write(core.C.sys_pid(), "\n")
+  f:close()
+  return nil
+end
+
+local function prepare_rules(work, formatter)
+  work.prepared, work.counts = {}, {}
+  for i, rule in ipairs(work.result.rules) do
+    work.prepared[i] = formatter:prepare(rule)
+    work.counts[i] = 0
+  end
+end
+
+-- Everything that can fail before the first event: nil, or a message ("" when it was shown already).
+local function set_up(work, config, options)
+  local paths, message = M.rules_files(config, options)
+  if not paths then return message end
+  for _, path in ipairs(paths) do term.info("loading rules from " .. path) end
+  local loaded = M.load_rules(config, M.read_files(paths))
+  term.diagnostics(loaded.diags)
+  if not loaded.result.ok then return "" end
+  work.ruleset, work.result = loaded.ruleset, loaded.result
+
+  if not outputs.is_configured(config) then term.warning("no output is enabled; alerts are only counted") end
+  work.formatter = format.new(config, work.ruleset)
+  prepare_rules(work, work.formatter)
+  rules.jit_options()
+  work.prog = rules.compile(work.result, { matching = config.rule_matching })
+  if options.seconds then want_all(work.ruleset) end
+  message = check_kind(config.engine.kind)
+  if message or options.dry_run then return message end
+
+  work.outs, message = outputs.open(config, { unbuffered = options.unbuffered })
+  if not work.outs then return message end
+  work.eng, message = M.open_engine(config)
+  if not work.eng then return message end
+  core.C.engine_use(work.eng, work.ruleset)
+  if options.pidfile then return write_pid(options.pidfile) end
+  return nil
+end
+
+-- They go to standard output, as upstream has it. `falco replay` is ours and made for pipes: there only people see them.
+local function wants_statistics(options)
+  return options.command ~= "replay" or options.verbose or core.C.sys_isatty(1)
+end
+
+local function finish(work, result, options)
+  local C = core.C
+  local failures = {}
+  if result < 0 then failures[1] = core.cstr(C.engine_error(work.eng)) end
+  work.outs:flush()
+  if wants_statistics(options) and not work.outs:is_lost() then
+    term.print(stats.rules_text(work.result.rules, work.counts))
+  end
+  work.outs:close()
+  for _, message in ipairs(work.outs:failures()) do failures[#failures + 1] = message end
+  -- after a failure the counters would only repeat what the failure says
+  if options.verbose or #failures == 0 then stats.engine(work.eng, work.started, options.verbose) end
+  return failures
+end
+
+local function tear_down(work)
+  if not work.eng then return end
+  core.C.sys_stop_on_signals(nil)
+  core.C.engine_use(work.eng, nil)
+  core.C.engine_free(work.eng)
+  work.eng = nil
+end
+
+-- Runs to the end of the source; returns the exit status.
+function M.run(config, options)
+  local work = {}
+  local message = set_up(work, config, options)
+  if message or options.dry_run then
+    tear_down(work)
+    if message and message ~= "" then term.error(message) end
+    return message and 1 or 0
+  end
+  core.C.sys_stop_on_signals(work.eng)
+  work.started = { cpu = core.C.sys_cpu_ns(), wall = core.C.sys_now_ns() }
+  local result = run_loop(work, config, options)
+  local failures = finish(work, result, options)
+  for _, failure in ipairs(failures) do term.error(failure) end
+  tear_down(work)
+  return #failures > 0 and 1 or 0
+end
+
+return M

@@ -1,0 +1,269 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Every key of falco.yaml, once: its type, its default, what it is for, and whether this build can do it. Validation,
+-- defaults, warnings and `--config-schema` all read these rows.
+--
+-- A spec is one of
+--   bool/int/number/str(default, doc, extra)     a scalar; extra: enum, min, max, check
+--   list(item, doc, extra)                       item is a spec; default is an empty list
+--   map(rows, doc, extra)                        rows is an array of {name, spec}; order is the order of the docs
+--   open(doc, extra)                             a map with any keys, kept as it is
+--   either({spec, ...}, doc)                     the first whose kind (scalar, list, map) fits
+-- and extra may hold
+--   missing   what this build does not do, when the value asks for it: a sentence that a warning can end with
+--   asks      function(value) -> boolean: when `missing` applies (default: value is true, non-empty, or not the default)
+--   required  the key must be there (maps only, checked after all files are merged)
+--   alias     the key's new name; the value goes there, with a warning
+local M = {}
+
+local function scalar(kind)
+  return function(default, doc, extra)
+    local spec = extra or {}
+    spec.kind, spec.default, spec.doc = kind, default, doc
+    return spec
+  end
+end
+
+local bool, int, number, str = scalar("bool"), scalar("int"), scalar("number"), scalar("string")
+
+local function list(item, doc, extra)
+  local spec = extra or {}
+  spec.kind, spec.item, spec.doc = "list", item, doc
+  return spec
+end
+
+local function map(rows, doc, extra)
+  local spec = extra or {}
+  spec.kind, spec.rows, spec.doc = "map", rows, doc
+  spec.by_name = {}
+  for _, row in ipairs(rows) do spec.by_name[row[1]] = row[2] end
+  return spec
+end
+
+local function open(doc, extra)
+  local spec = extra or {}
+  spec.kind, spec.doc = "open", doc
+  return spec
+end
+
+local function either(choices, doc, extra)
+  local spec = extra or {}
+  spec.kind, spec.choices, spec.doc = "either", choices, doc
+  return spec
+end
+
+local function enabled(default, missing)
+  return bool(default, "switch this on", { missing = missing, asks = function(v) return v end })
+end
+
+M.priorities = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
+M.kinds = { "replay", "nodriver" }            -- engine.kind values that this build can open
+M.other_kinds = { "kmod", "modern_ebpf" }     -- values that upstream knows too
+M.log_levels = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" }
+
+-- The number (0 = Emergency ... 7 = Debug) of a priority's name in any case, or nil.
+function M.priority(name)
+  local lower = name:lower()
+  if lower == "info" then lower = "informational" end
+  for i, known in ipairs(M.priorities) do
+    if known:lower() == lower then return i - 1 end
+  end
+  return nil
+end
+
+local function check_priority(value)
+  if M.priority(value) then return nil end
+  return "is no priority", M.priorities
+end
+
+local function is_enabled_plugin(plugins)
+  for _, plugin in ipairs(plugins) do
+    if plugin.name ~= "container" then return true end     -- container metadata is built in
+  end
+  return false
+end
+
+local any_scalar = str(nil, "text")
+local any_number = int(nil, "a number", { min = 0 })
+
+local select_rules = map({
+  { "rule", str(nil, "name of rules; * stands for any text") },
+  { "tag", str(nil, "a tag that the rules carry") },
+}, "which rules")
+
+M.root = map({
+  { "config_files", list(either({
+    str(nil, "file or directory"),
+    map({
+      { "path", str(nil, "file or directory", { required = true }) },
+      { "strategy", str("append", "append: lists grow, other keys are replaced; override: keys are replaced; add-only: keys that "
+          .. "are there already stay", { enum = { "append", "override", "add-only" } }) },
+    }, "file or directory with a way to merge"),
+  }, "a file"), "more configuration files, merged in this order; files of a directory in order of their names") },
+  { "watch_config_files", bool(true, "reload when a configuration or rules file changes") },
+
+  { "rules_files", list(any_scalar, "rules files and directories, loaded in this order; those that do not exist are left out") },
+  { "rules_file", list(any_scalar, "old name of rules_files", { alias = "rules_files" }) },
+  { "rule_files", list(any_scalar, "another name of rules_files", { alias = "rules_files" }) },
+  { "rules", list(map({
+    { "enable", select_rules },
+    { "disable", select_rules },
+  }, "one step"), "switch rules on and off after loading, step by step") },
+
+  { "engine", map({
+    { "kind", str("modern_ebpf", "where events come from", { required = true, enum = { "kmod", "modern_ebpf", "replay", "nodriver" } }) },
+    { "replay", map({
+      { "capture_file", str("", "the .scap file to read") },
+    }, "read a capture file") },
+    { "kmod", map({
+      { "buf_size_preset", int(4, "size of the ring of each CPU, 1 to 10", { min = 0, max = 10 }) },
+      { "drop_failed_exit", bool(false, "leave failed system calls out") },
+    }, "kernel module") },
+    { "modern_ebpf", map({
+      { "cpus_for_each_buffer", int(2, "how many CPUs share a ring", { min = 0, max = 65535 }) },
+      { "buf_size_preset", int(4, "size of a ring, 1 to 10", { min = 0, max = 10 }) },
+      { "drop_failed_exit", bool(false, "leave failed system calls out") },
+      { "disable_iterators", bool(false, "do not walk tasks with BPF iterators at start") },
+    }, "eBPF probe") },
+  }, "the source of events") },
+
+  { "capture", map({
+    { "enabled", enabled(false, "no capture files are written") },
+    { "path_prefix", str("/tmp/falco", "how names of capture files begin") },
+    { "mode", str("rules", "for rules that ask for it, or for all", { enum = { "rules", "all_rules" } }) },
+    { "default_duration", int(5000, "milliseconds after an alert", { min = 0 }) },
+    { "max_file_size_mb", int(0, "limit of a file, 0 for none", { min = 0, max = 1048576 }) },
+  }, "write the events around an alert to a capture file") },
+
+  { "load_plugins", list(any_scalar, "names of the plugins to load; all of `plugins` when this key is absent") },
+  { "plugins", list(map({
+    { "name", str(nil, "name of the plugin", { required = true }) },
+    { "library_path", str(nil, "its shared object", { required = true }) },
+    { "init_config", either({ str(nil, "text for the plugin"), open("settings for the plugin") }, "settings for the plugin") },
+    { "open_params", str("", "what its event source opens") },
+  }, "a plugin"), "plugins", { missing = "plugins are not loaded", asks = is_enabled_plugin }) },
+  { "plugins_hostinfo", bool(true, "give plugins facts about the host") },
+
+  { "time_format_iso_8601", bool(false, "alert times as ISO 8601 in UTC instead of the local time of day") },
+  { "buffer_format_base64", bool(false, "data buffers as base64", { missing = "buffers are printed as text" }) },
+  { "priority", str("debug", "rules of lower importance are not run", { check = check_priority }) },
+  { "json_output", bool(false, "alerts as one JSON object a line") },
+  { "json_include_output_property", bool(true, "JSON alerts have \"output\": the text with time and priority") },
+  { "json_include_message_property", bool(false, "JSON alerts have \"message\": the text alone") },
+  { "json_include_output_fields_property", bool(true, "JSON alerts have \"output_fields\"") },
+  { "json_include_tags_property", bool(true, "JSON alerts have \"tags\"") },
+  { "buffered_outputs", bool(false, "collect output before writing it: faster, but alerts may show late") },
+  { "rule_matching", str("first", "an event alerts for the first rule that matches, or for all of them", { enum = { "first", "all" } }) },
+
+  { "outputs_queue", map({
+    { "capacity", int(0, "alerts that may wait, 0 for no limit", { min = 0 }) },
+  }, "alerts on their way to the outputs") },
+  { "append_output", list(map({
+    { "match", map({
+      { "source", str(nil, "event source of the rules") },
+      { "tags", list(any_scalar, "tags that the rules carry, all of them") },
+      { "rule", str(nil, "name of the rule") },
+    }, "which rules; all when absent") },
+    { "extra_output", str("", "text for the end of the rule's output, may have %fields") },
+    { "extra_fields", list(either({ str(nil, "a field"), open("key: text with %fields") }, "an entry"), "more entries of output_fields in JSON") },
+    { "suggested_output", bool(false, "add the fields that identify the container") },
+  }, "one addition"), "additions to the outputs of rules") },
+  { "static_fields", open("constant fields for outputs", { missing = "static fields are not known to conditions and outputs" }) },
+
+  { "stdout_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard output") },
+  { "syslog_output", map({ { "enabled", enabled(false, "no alerts go to syslog") } }, "alerts to syslog") },
+  { "file_output", map({
+    { "enabled", bool(false, "switch this on") },
+    { "keep_alive", bool(false, "keep the file open between alerts") },
+    { "filename", str("", "the file") },
+  }, "alerts to a file") },
+  { "http_output", map({
+    { "enabled", enabled(false, "no alerts go to an HTTP server") },
+    { "url", str("", "where to post alerts") },
+    { "user_agent", str("falcosecurity/falco", "User-Agent header") },
+    { "insecure", bool(false, "do not verify the server's certificate") },
+    { "ca_cert", str("", "file with the certificate of the server's CA") },
+    { "ca_bundle", str("", "file with certificates of CAs") },
+    { "ca_path", str("/etc/ssl/certs", "directory with certificates of CAs") },
+    { "mtls", bool(false, "show a client certificate") },
+    { "client_cert", str("/etc/ssl/certs/client.crt", "client certificate") },
+    { "client_key", str("/etc/ssl/certs/client.key", "its key") },
+    { "echo", bool(false, "print answers of the server") },
+    { "compress_uploads", bool(false, "compress what is sent") },
+    { "keep_alive", bool(false, "keep the connection between alerts") },
+    { "max_consecutive_timeouts", int(5, "time-outs in a row before giving up on an alert", { min = 0, max = 255 }) },
+  }, "alerts to an HTTP server") },
+  { "program_output", map({
+    { "enabled", enabled(false, "no alerts go to a program") },
+    { "keep_alive", bool(false, "keep the program running between alerts") },
+    { "program", str("", "shell command that reads alerts") },
+  }, "alerts to the standard input of a program") },
+  { "grpc", map({
+    { "enabled", enabled(false, "there is no gRPC server") },
+    { "bind_address", str("", "where to listen") },
+    { "threadiness", any_number },
+    { "private_key", any_scalar }, { "cert_chain", any_scalar }, { "root_certs", any_scalar },
+  }, "gRPC server of older versions") },
+  { "grpc_output", map({ { "enabled", enabled(false, "no alerts go to gRPC clients") } }, "alerts to gRPC clients of older versions") },
+
+  { "webserver", map({
+    { "enabled", enabled(false, "no health or metrics endpoint listens") },
+    { "threadiness", int(0, "threads, 0 for one per CPU", { min = 0 }) },
+    { "listen_port", int(8765, "TCP port", { min = 0, max = 65535 }) },
+    { "listen_address", str("0.0.0.0", "address to listen on") },
+    { "k8s_healthz_endpoint", str("/healthz", "path of the health check") },
+    { "prometheus_metrics_enabled", bool(false, "metrics at /metrics") },
+    { "ssl_enabled", bool(false, "serve TLS") },
+    { "ssl_certificate", str("/etc/falco/falco.pem", "certificate and key") },
+  }, "health check and metrics over HTTP") },
+
+  { "log_stderr", bool(false, "messages of the program to standard error; errors and warnings go there always") },
+  { "log_syslog", bool(true, "messages of the program to syslog") },
+  { "log_level", str("info", "the least important messages to show", { enum = M.log_levels }) },
+  { "libs_logger", map({
+    { "enabled", bool(true, "messages of the engine") },
+    { "severity", str("info", "the least important ones to show",
+        { enum = { "fatal", "critical", "error", "warning", "notice", "info", "debug", "trace" } }) },
+  }, "messages of the engine") },
+
+  { "output_timeout", int(2000, "milliseconds that an output may take", { min = 0 }) },
+  { "syscall_event_timeouts", map({
+    { "max_consecutives", int(1000, "empty reads of a live source before it is reported", { min = 1 }) },
+  }, "a live source that gives nothing") },
+  { "syscall_event_drops", map({
+    { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1 }) },
+    { "actions", list(str(nil, "an action", { enum = { "ignore", "log", "alert", "exit" } }), "what to do when events are dropped") },
+    { "rate", number(.03333, "actions a second", { min = 0 }) },
+    { "max_burst", int(1, "actions at once", { min = 0 }) },
+    { "simulate_drops", bool(false, "for tests") },
+  }, "events that a live source lost") },
+  { "metrics", map({
+    { "enabled", enabled(false, "no metrics are reported") },
+    { "interval", str("5000", "time between reports, as 1h or 30s") },
+    { "output_rule", bool(false, "report as an alert") },
+    { "output_file", str("", "report to a file") },
+    { "rules_counters_enabled", bool(true, "alerts of each rule") },
+    { "resource_utilization_enabled", bool(true, "CPU and memory") },
+    { "state_counters_enabled", bool(true, "sizes of the state tables") },
+    { "kernel_event_counters_enabled", bool(true, "events and drops of the driver") },
+    { "kernel_event_counters_per_cpu_enabled", bool(true, "the same for each CPU") },
+    { "libbpf_stats_enabled", bool(true, "run times of BPF programs") },
+    { "plugins_metrics_enabled", bool(true, "metrics of plugins") },
+    { "kernel_iter_event_counters_enabled", bool(true, "events from BPF iterators") },
+    { "jemalloc_stats_enabled", bool(true, "memory allocator") },
+    { "convert_memory_to_mb", bool(true, "memory in MB") },
+    { "include_empty_values", bool(false, "zeros too") },
+  }, "regular reports about the program itself") },
+  { "base_syscalls", map({
+    { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out") },
+    { "repair", bool(false, "watch the fewest calls that keep the state right") },
+    { "all", bool(false, "watch all calls that rules name, also very frequent ones") },
+  }, "what a live source watches") },
+  { "falco_libs", map({
+    { "thread_table_size", int(262144, "threads to keep in memory", { min = 1, max = 4294967295 }) },
+    { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads", { min = 0 }) },
+    { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at", { min = 0 }) },
+    { "snaplen", int(0, "bytes of data that a live source records per event, 0 for its default", { min = 0 }) },
+  }, "limits of the engine") },
+}, "falco.yaml")
+
+return M

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: Apache-2.0
+local cli = require "cli"
+
+local function parse(...)
+  return cli.parse({ ... })
+end
+
+describe("command line", function()
+  it("takes upstream's flags", function()
+    local options = parse("-c", "falco.yaml", "-r", "a.yaml", "-rb", "-o", "json_output=true", "-M", "10", "-U", "-v")
+    assert.equal("falco.yaml", options.config)
+    assert.same({ "a.yaml", "b" }, options.rules)
+    assert.same({ "json_output=true" }, options.set)
+    assert.equal(10, options.seconds)
+    assert.is_true(options.unbuffered)
+    assert.is_true(options.verbose)
+    assert.equal("text", options.format)
+    assert.same({}, options.notes)
+  end)
+
+  it("knows --list with and without a source", function()
+    assert.equal("", parse("--list").list)
+    assert.equal("", parse("--list", "-N").list)
+    assert.equal("syscall", parse("--list=syscall").list)
+    assert.is_nil(parse("-N").list)
+  end)
+
+  it("collects files to validate", function()
+    assert.same({ "a", "b" }, parse("-V", "a", "--validate", "b").validate)
+  end)
+
+  it("has commands with arguments of their own", function()
+    local options = parse("replay", "x.scap", "-r", "rules", "-o", "json_output=true")
+    assert.equal("replay", options.command)
+    assert.equal("x.scap", options.file)
+    options = parse("events", "-", "evt.type = open", "-p", "%evt.num")
+    assert.equal("events", options.command)
+    assert.equal("-", options.file)
+    assert.equal("evt.type = open", options.condition)
+    assert.equal("%evt.num", options.event_format)
+    assert.is_nil(options.print)
+  end)
+
+  it("says what a mistake is near to", function()
+    local options, message = parse("--dryrun")
+    assert.is_nil(options)
+    assert.equal("unknown option '--dryrun' (did you mean '--dry-run'?)", message)
+    assert.equal("unknown option '-x'", select(2, parse("-x")))
+    assert.equal("unknown command 'evnts' (did you mean 'events'?)", select(2, parse("evnts", "x")))
+    assert.matches("wants a capture file", select(2, parse("replay")))
+  end)
+
+  it("checks values", function()
+    assert.matches("unknown format 'xml'", select(2, parse("--format", "xml")), 1, true)
+    assert.matches("whole seconds", select(2, parse("-M", "soon")))
+    assert.matches("exclude each other", select(2, parse("--markdown", "--format", "text")))
+    assert.equal("json", parse("--format", "JSON").format)
+  end)
+
+  it("never swallows a flag that does nothing", function()
+    for _, flag in ipairs{ "-A", "-b" } do
+      assert.matches("no effect", parse(flag).notes[1])
+    end
+    assert.matches("no effect", parse("-s", "file").notes[1])
+    assert.matches("is refused", select(2, parse("--plugin-info", "json")))
+  end)
+
+  it("shows help for the command at hand", function()
+    assert.matches("%-%-list%-events", parse("--help").help)
+    assert.matches("condition", parse("events", "--help").help)
+    assert.matches("condition", parse("events", "x", "-h").help)
+  end)
+end)

@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: Apache-2.0
+local schema = require "schema"
+
+local function walk(spec, path, see)
+  see(spec, path)
+  for _, row in ipairs(spec.rows or {}) do walk(row[2], path .. "." .. row[1], see) end
+  for _, choice in ipairs(spec.choices or {}) do walk(choice, path, see) end
+  if spec.item then walk(spec.item, path .. "[]", see) end
+end
+
+describe("schema of falco.yaml", function()
+  it("documents every key", function()
+    walk(schema.root, "", function(spec, path)
+      assert.is_true(type(spec.doc) == "string" and #spec.doc > 0, path)
+    end)
+  end)
+
+  it("has defaults that fit the type and the range", function()
+    local types = { bool = "boolean", int = "number", number = "number", string = "string" }
+    walk(schema.root, "", function(spec, path)
+      if spec.default == nil then return end
+      assert.equal(types[spec.kind], type(spec.default), path)
+      assert.is_true(not spec.min or spec.default >= spec.min, path)
+      assert.is_true(not spec.max or spec.default <= spec.max, path)
+      if spec.enum then
+        local found = false
+        for _, known in ipairs(spec.enum) do found = found or known == spec.default end
+        assert.is_true(found, path)
+      end
+    end)
+  end)
+
+  it("names aliases that exist", function()
+    for _, row in ipairs(schema.root.rows) do
+      if row[2].alias then assert.is_table(schema.root.by_name[row[2].alias]) end
+    end
+  end)
+
+  it("knows priorities in any case", function()
+    assert.equal(0, schema.priority("EMERGENCY"))
+    assert.equal(6, schema.priority("info"))
+    assert.equal(6, schema.priority("Informational"))
+    assert.is_nil(schema.priority("urgent"))
+  end)
+end)
