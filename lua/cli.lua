@@ -30,6 +30,12 @@ local REFUSED = {
   { flag = "-i", why = "no events are ignored by default in this build" },
 }
 
+-- Options (by target) that a command leaves nothing to do for.
+local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "--list", list_events = "--list-events",
+  list_plugins = "--list-plugins", config_schema = "--config-schema", support = "--support", version = "--version",
+  page_size = "--page-size" }
+local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
+
 local FORMATS = { "text", "markdown", "json" }
 
 local function target_of(flag)
@@ -60,18 +66,22 @@ end
 local function add_common(parser)
   parser:flag("-h --help", "Show this help and end.")
   parser:option("-c", "Configuration file (default /etc/falco/falco.yaml)."):argname("<file>"):target("config")
-  parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again."):argname("<path>")
+  parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again.")
+    :argname("<path>")
     :count("*"):target("rules")
-  parser:option("-o --option", "Set a key of the configuration: engine.kind=replay, rules_files[0]=x.yaml, list[]=one_more; \\. is a "
+  parser:option("-o --option",
+    "Set a key of the configuration: engine.kind=replay, rules_files[0]=x.yaml, list[]=one_more; \\. is a "
     .. "dot that belongs to a name."):argname("<key=value>"):count("*"):target("set")
-  parser:option("-M", "End after this many seconds (of the events' time, in a replay)."):argname("<seconds>"):convert(seconds)
+  parser:option("-M", "End after this many seconds (of the events' time, in a replay)."):argname("<seconds>")
+    :convert(seconds)
     :target("seconds")
   parser:flag("-U --unbuffered", "Write every line at once."):target("unbuffered")
   parser:flag("-v", "Say more."):target("verbose")
 end
 
 local function add_root(parser)
-  parser:option("-V --validate", "Check a rules file or directory and end; may be given again."):argname("<path>"):count("*")
+  parser:option("-V --validate", "Check a rules file or directory and end; may be given again."):argname("<path>")
+    :count("*")
     :target("validate")
   parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
   parser:flag("-L", "List rules with their descriptions and end."):target("describe_all")
@@ -80,14 +90,16 @@ local function add_root(parser)
   parser:flag("-N", "With --list: only names."):target("names_only")
   parser:flag("--list-events", "List event types and end."):target("list_events")
   parser:flag("--list-plugins", "List plugins and end."):target("list_plugins")
-  parser:option("--format", "With --list and --list-events: text, markdown or json."):argname("<format>"):convert(lower_format)
+  parser:option("--format", "With --list and --list-events: text, markdown or json."):argname("<format>")
+    :convert(lower_format)
     :target("format")
   parser:flag("--markdown", "Old form of --format markdown."):target("markdown")
   parser:flag("--config-schema", "Print the JSON schema of falco.yaml and end."):target("config_schema")
   parser:flag("--support", "Print what a problem report needs, as JSON, and end."):target("support")
   parser:flag("--version", "Print versions and end."):target("version")
   parser:flag("--page-size", "Print the size of a memory page and end."):target("page_size")
-  parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert."):argname("<format>")
+  parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert.")
+    :argname("<format>")
     :target("print")
   parser:option("-P --pidfile", "Write the process id to this file."):argname("<file>"):target("pidfile")
   add_rows(parser, NO_EFFECT)
@@ -95,7 +107,8 @@ local function add_root(parser)
 end
 
 local function build()
-  local parser = argparse("falco", "Watches what programs do and alerts when rules match.", "See falco(8) for everything else.")
+  local parser = argparse("falco", "Watches what programs do and alerts when rules match.",
+    "See falco(8) for everything else.")
     :add_help(false):require_command(false):command_target("command")
   parser:usage_max_width(100):help_max_width(100)
   add_common(parser)
@@ -107,14 +120,15 @@ local function build()
   local events = parser:command("events", "Print the events of a capture file."):add_help(false)
   events:argument("file", "Capture file, or - for standard input.")
   events:argument("condition", "Only events that match, as in a rule."):args("?")
-  events:option("-p --print", "One line for each event: text with %fields; with * in front also events that lack some of them.")
+  events:option("-p --print",
+    "One line for each event: text with %fields; with * in front also events that lack some of them.")
     :argname("<format>"):target("event_format")
   events:flag("--json", "One JSON object for each event."):target("event_json")
 
   return parser, { replay = replay, events = events }
 end
 
--- argparse appends its suggestions on a line of their own; for a flag of one letter every other one would be suggested
+-- argparse appends its suggestions on a line of their own; for a flag of one letter it would suggest all others.
 local function one_line(message)
   if message:find("^unknown option '%-.'") then message = message:gsub("\n.*", "") end
   return (message:gsub("^missing argument 'file'", "this command wants a capture file, or - for standard input")
@@ -122,9 +136,28 @@ local function one_line(message)
     :gsub("\nDid you mean (.*)%?$", " (did you mean %1?)"))
 end
 
-local function used(result, flag)
-  local value = result[target_of(flag)]
+local function is_given(value)
   return value and value ~= 0 and (type(value) ~= "table" or #value > 0)
+end
+
+local function used(result, flag)
+  return is_given(result[target_of(flag)])
+end
+
+-- The flag of the first option of `map` that is there.
+local function first_given(result, map)
+  local flags = {}
+  for target, flag in pairs(map) do
+    if is_given(result[target]) then flags[#flags + 1] = flag end
+  end
+  table.sort(flags)
+  return flags[1]
+end
+
+local function check_command(result)
+  if not result.command then return nil end
+  local flag = first_given(result, MODES) or result.command == "events" and first_given(result, NOT_FOR_EVENTS)
+  return flag and ("%s and the command '%s' do not go together"):format(flag, result.command)
 end
 
 local function check(result)
@@ -132,7 +165,7 @@ local function check(result)
   for _, row in ipairs(REFUSED) do
     if used(result, row.flag) then return row.flag .. " is refused: " .. row.why end
   end
-  return nil
+  return check_command(result)
 end
 
 local function collect_notes(result)
@@ -166,12 +199,13 @@ function M.parse(args)
     result.notes = {}
     return result
   end
+  if type(result.list) == "table" then result.list = result.list[1] or "" end
   local message = check(result)
   if message then return nil, message end
-  if type(result.list) == "table" then result.list = result.list[1] or "" end
   if type(result.condition) == "table" then result.condition = result.condition[1] end
   result.notes = collect_notes(result)
   result.format = result.format or "text"
+  if result.seconds == 0 then result.seconds = nil end       -- 0 is no limit
   return result
 end
 

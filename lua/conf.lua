@@ -8,10 +8,11 @@
 --
 --   local config = conf.load{ path = "/etc/falco/falco.yaml", set = { "json_output=true" }, diag = diags }
 --
--- path nil: no file, defaults and `set` only. The result is nil when diags got errors. Besides the keys of the schema it has
+-- path nil: no file, defaults and `set` only. The result is nil when diags got errors. Besides the keys of the schema
+-- it has
 --   .given     names of the top-level keys that were written somewhere (set)
 --   .files     { path, ... } files that were read, in order
---   .missing   { {key, node, text}, ... } features that are switched on but not in this build (also in diags as warnings)
+--   .missing   { {key =, text =}, ... } features that are switched on but not in this build; diags has warnings of them
 local core = require("core")
 local diag = require("diag")
 local schema = require("schema")
@@ -182,8 +183,8 @@ end
 
 -- ------------------------------------------------------------------ -o key=value
 
--- "a.b[3].c" -> steps { "a", "b", 3, "c" } and where each begins (bytes, from 1); "[]" (append) is the step false. Numbers count
--- from 0. Malformed: nil, one line of text, where.
+-- "a.b[3].c" -> steps { "a", "b", 3, "c" } (numbers from 0; "[]", append, is false) and the byte where each begins, from 1.
+-- Malformed: nil, one line of text, where.
 function M.parse_key(text)
   local steps, columns, name, start, i = {}, {}, nil, 1, 1
   local function add(step, at)
@@ -301,7 +302,8 @@ end
 
 local convert
 
-local BOOLS = { ["true"] = true, yes = true, on = true, y = true, ["false"] = false, no = false, off = false, n = false }
+local BOOLS = { ["true"] = true, yes = true, on = true, y = true, ["false"] = false, no = false, off = false,
+  n = false }
 
 local function default_of(spec)
   if spec.kind == "list" then return json.array() end
@@ -354,7 +356,9 @@ function SCALARS.string(ctx, node, spec, path)
   local text = node.text
   if spec.check then
     local why, known = spec.check(text)
-    if why then ctx.diag:error(nil, node, ("'%s': '%s' %s"):format(path, text, why), { near = diag.suggest(text, known) }) end
+    if why then
+      ctx.diag:error(nil, node, ("'%s': '%s' %s"):format(path, text, why), { near = diag.suggest(text, known) })
+    end
   end
   if not spec.enum then return text end
   for _, known in ipairs(spec.enum) do
@@ -365,7 +369,8 @@ function SCALARS.string(ctx, node, spec, path)
   return spec.default
 end
 
-local WANTED = { bool = "true or false", int = "a whole number", number = "a number", string = "a text", list = "a list",
+local WANTED = { bool = "true or false", int = "a whole number", number = "a number", string = "a text",
+  list = "a list",
   map = "a map of keys", open = "a map of keys" }
 
 local function wrong_kind(ctx, node, spec, path)
@@ -396,7 +401,8 @@ end
 local function convert_alias(ctx, node, entry, spec)
   local name = spec.alias
   if node.keys[name] then
-    ctx.diag:error(nil, entry.key, ("'%s' is an old name of '%s'; only one of them can be given"):format(entry.key.text, name))
+    ctx.diag:error(nil, entry.key, ("'%s' is an old name of '%s'; only one of them can be given")
+      :format(entry.key.text, name))
     return nil
   end
   ctx.diag:warning(nil, entry.key, ("'%s' is an old name; use '%s'"):format(entry.key.text, name))
@@ -461,7 +467,8 @@ end
 local function note_missing(ctx, node, spec, path, value)
   if not spec.missing or not is_asked(spec, value) then return end
   ctx.missing[#ctx.missing + 1] = { key = path, text = spec.missing }
-  ctx.diag:warning(nil, node, ("'%s' asks for something that this build does not have: %s"):format(path, spec.missing))
+  ctx.diag:warning(nil, node, ("'%s' asks for something that this build does not have: %s"):format(path,
+    spec.missing))
 end
 
 local function convert_value(ctx, node, spec, path)
@@ -497,7 +504,8 @@ local function pick_plugins(config, root, diags)
     if by_name[name] then
       picked[#picked + 1] = by_name[name]
     else
-      diags:error(nil, yaml.get(root, "load_plugins"), ("'load_plugins' names '%s', but 'plugins' has no such entry"):format(name),
+      local message = ("'load_plugins' names '%s', but 'plugins' has no such entry"):format(name)
+      diags:error(nil, yaml.get(root, "load_plugins"), message,
         { near = diag.suggest(name, names) })
     end
   end

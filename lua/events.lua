@@ -5,7 +5,7 @@ local diag = require("diag")
 local format = require("format")
 local rules = require("rules")
 local run = require("run")
-local term = require("term")
+local console = require("console")
 
 local M = {}
 
@@ -13,22 +13,22 @@ local DEFAULT = "*%evt.num %evt.time %evt.cpu %proc.name (%thread.tid) %evt.dir 
 
 -- The same with a colour around each column.
 local COLUMNS = {
-  { "%evt.num", "dim" }, { "%evt.time", "dim" }, { "%evt.cpu", "dim" }, { "%proc.name", "green" }, { "(%thread.tid)", "dim" },
-  { "%evt.dir", "dim" }, { "%evt.type", "bold" }, { "%evt.args" },
+  { "%evt.num", "dim" }, { "%evt.time", "dim" }, { "%evt.cpu", "dim" }, { "%proc.name", "green" },
+  { "(%thread.tid)", "dim" }, { "%evt.dir", "dim" }, { "%evt.type", "bold" }, { "%evt.args" },
 }
 
 local function painted()
   local columns = {}
   for i, column in ipairs(COLUMNS) do
-    local paint = column[2] and term.paints[column[2]]
-    columns[i] = paint and paint .. column[1] .. term.paints.off or column[1]
+    local paint = column[2] and console.paints[column[2]]
+    columns[i] = paint and paint .. column[1] .. console.paints.off or column[1]
   end
   return "*" .. table.concat(columns, " ")
 end
 
 local function chosen_format(options)
   if options.event_format then return options.event_format end
-  return not options.event_json and term.has_colour(1) and painted() or DEFAULT
+  return not options.event_json and console.has_colour(1) and painted() or DEFAULT
 end
 
 -- The program that decides: the condition, or yes.
@@ -52,9 +52,9 @@ local function print_lines(eng, prog, lines, options)
 end
 
 local function finish(eng, result)
-  term.flush()
-  local failure = term.failure() or result < 0 and core.cstr(core.C.engine_error(eng)) or nil
-  if failure then term.error(failure) end
+  console.flush()
+  local failure = console.failure() or result < 0 and core.cstr(core.C.engine_error(eng)) or nil
+  if failure then console.error(failure) end
   return failure and 1 or 0
 end
 
@@ -66,13 +66,13 @@ function M.run(config, options)
   local plan = rules.output{ text = chosen_format(options), ruleset = ruleset, diag = diags, name = "format" }
   local prog = matcher(ruleset, options, diags)
   if not plan or not prog then
-    term.diagnostics(diags)
+    console.diagnostics(diags)
     return 1
   end
   config.engine.kind, config.engine.replay.capture_file = "replay", options.file
   local eng, message = run.open_engine(config)
   if not eng then
-    term.error(message)
+    console.error(message)
     return 1
   end
   rules.jit_options()

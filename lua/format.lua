@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: Apache-2.0
--- An alert's values (struct alert, copied out of the event by C) -> the line that outputs write. Everything is put together in
--- one buffer that is reused; values go from C into it without becoming Lua strings or numbers.
+-- An alert's values (struct alert, copied out of the event by C) -> the line that outputs write. It is put together in
+-- buffers that are reused; values go from C into them without becoming Lua strings or numbers.
 --
---   local formatter = format.new(config, ruleset, diags)
---   local prepared = formatter:prepare(rule)            once for each rule; nil if an output could not be built (see diags)
+--   local formatter = format.new(config, ruleset)
+--   local prepared = formatter:prepare(rule)            once for each rule of rules.load()
 --   local record = formatter:render(prepared, C.alert_fill(evt, prepared.output))
 --
 -- A record is what outputs/init.lua describes; its line lives until the next render().
 --
--- Text   TIME: Priority message            the whole escaped as the inside of a JSON string, so that it is one line for sure
--- JSON   keys in the order of their bytes; output_fields holds the fields of the message, of the prefix (the time), and those
---        that append_output adds: `raw` ones as their values, others as texts
+-- Text   TIME: Priority message     the whole escaped as the inside of a JSON string, so that it is one line for sure
+-- JSON   keys in the order of their bytes; output_fields holds the fields of the message, of the prefix (the time), and
+--        those that append_output adds: plain fields as their values, formats as texts
 local buffer = require("string.buffer")
 local core = require("core")
 local diag = require("diag")
@@ -148,7 +148,7 @@ local function by_name(a, b)
   return a.name < b.name
 end
 
--- Members of an object: { name, at } values or { name, parts } texts, sorted, with the text that stands in front of each.
+-- Members of an object, sorted: { name, at } values or { name, parts } texts, with what stands in front of each.
 local function members_of(map)
   local members = {}
   for name, member in pairs(map) do
@@ -234,8 +234,9 @@ function Formatter:prepare(rule)
   }
   if self.json then
     prepared.members = self.with_fields and output_fields(self, union, rule) or nil
-    prepared.tail = (',"priority":%s,"rule":%s,"source":%s%s,"time":"'):format(json.quote(rule.priority_name), json.quote(rule.name),
-      json.quote(rule.source), self.with_tags and ',"tags":' .. tags_of(rule) or "")
+    local tags = self.with_tags and ',"tags":' .. tags_of(rule) or ""
+    prepared.tail = (',"priority":%s,"rule":%s,"source":%s%s,"time":"'):format(
+      json.quote(rule.priority_name), json.quote(rule.name), json.quote(rule.source), tags)
   end
   prepared.output = union:output()
   return prepared
@@ -283,7 +284,8 @@ function Formatter:render(prepared, alert)
   record.len = #out
   out:put("\n")
   record.line = core.ffi.cast("const char *", (out:ref()))
-  record.rule, record.source, record.priority, record.tags = prepared.rule, prepared.source, prepared.priority, prepared.tags
+  record.rule, record.source, record.tags = prepared.rule, prepared.source, prepared.tags
+  record.priority = prepared.priority
   return record
 end
 
@@ -292,13 +294,13 @@ end
 local Lines = {}
 Lines.__index = Lines
 
--- plan: of rules.output(). opts: json = an object of the plan's fields instead of its text; clean = control characters in
--- values become "?". A plan whose format does not begin with "*" has no line for an alert with a missing value.
+-- plan: of rules.output(). opts: json = an object of the plan's fields instead of its text; clean = control characters
+-- in values become "?". A plan whose format does not begin with "*" has no line for an alert with a missing value.
 function M.lines(plan, ruleset, opts)
   local union = new_union(ruleset)
   local self = setmetatable({
-    parts = union:parts(plan), lenient = plan.lenient, clean = opts.clean, line = buffer.new(), scratch = buffer.new(),
-    scratch2 = buffer.new(),
+    parts = union:parts(plan), lenient = plan.lenient, clean = opts.clean,
+    line = buffer.new(), scratch = buffer.new(), scratch2 = buffer.new(),
   }, Lines)
   if opts.json then
     local map = {}

@@ -18,7 +18,8 @@ function M.array(t)
   return setmetatable(t or {}, ARRAY)
 end
 
-local SHORT = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local SHORT = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
+  ["\t"] = "\\t" }
 
 local function escape_control(c)
   return SHORT[c] or ("\\u%04x"):format(c:byte())
@@ -31,7 +32,9 @@ local function utf8_len(s, i)
   local n = (a >= 0xc2 and a <= 0xdf and 2) or (a >= 0xe0 and a <= 0xef and 3) or (a >= 0xf0 and a <= 0xf4 and 4) or 0
   if n == 0 or not b then return 0 end
   local low, high = 0x80, 0xbf
-  if a == 0xe0 then low = 0xa0 elseif a == 0xed then high = 0x9f elseif a == 0xf0 then low = 0x90 elseif a == 0xf4 then high = 0x8f end
+  -- overlong forms, surrogates, and what lies beyond U+10FFFF
+  if a == 0xe0 then low = 0xa0 elseif a == 0xf0 then low = 0x90 end
+  if a == 0xed then high = 0x9f elseif a == 0xf4 then high = 0x8f end
   if b < low or b > high then return 0 end
   for k = 2, n - 1 do
     local c = s:byte(i + k)
@@ -53,7 +56,8 @@ end
 
 -- The text as a JSON string with its quotes.
 function M.quote(s)
-  return '"' .. replace_invalid(s):gsub('[%c"\\]', function(c) return c == "\127" and c or escape_control(c) end) .. '"'
+  return '"' .. replace_invalid(s):gsub('[%c"\\]', function(c) return c == "\127" and c or escape_control(c) end)
+    .. '"'
 end
 
 local function sorted_keys(t)

@@ -105,7 +105,8 @@ end
 function FIELD_FORMATS.markdown(classes)
   local out = {}
   for _, class in ipairs(classes) do
-    out[#out + 1] = ("## Field Class: %s\n\nEvent Sources: syscall\n\nName | Type | Description\n:----|:-----|:-----------\n"):format(class.name)
+    out[#out + 1] = ("## Field Class: %s\n\nEvent Sources: syscall\n\n"):format(class.name)
+    out[#out + 1] = "Name | Type | Description\n:----|:-----|:-----------\n"
     for _, field in ipairs(class.fields) do
       local kind = field.is_list and "LIST(" .. field.type .. ")" or field.type
       out[#out + 1] = ("`%s` | %s | %s\n"):format(field.name, kind, (field.desc:gsub("|", "\\|")))
@@ -247,7 +248,8 @@ end
 
 function EVENT_FORMATS.markdown(events)
   return grouped(events, "Default | Dir | Name | Params \n:-------|:----|:-----|:-----\n", function(entry)
-    return ("%s | `%s` | `%s` | %s\n"):format(entry.available and "Yes" or "No", entry.dir, entry.name, params_text(entry, "*"))
+    return ("%s | `%s` | `%s` | %s\n"):format(entry.available and "Yes" or "No", entry.dir, entry.name,
+      params_text(entry, "*"))
   end)
 end
 
@@ -286,8 +288,11 @@ end
 function M.version(is_json)
   local v = versions()
   if is_json then return json.encode(v) .. "\n" end
-  return ("Falco version: %s\nPlugin API:    %s\nEngine:        %s\nDriver:\n  API version:    %s\n  Schema version: %s\n")
-    :format(v.falco_version, v.plugin_api_version, v.engine_version_semver, v.driver_api_version, v.driver_schema_version)
+  return table.concat({
+    "Falco version: " .. v.falco_version, "Plugin API:    " .. v.plugin_api_version,
+    "Engine:        " .. v.engine_version_semver, "Driver:", "  API version:    " .. v.driver_api_version,
+    "  Schema version: " .. v.driver_schema_version, "",
+  }, "\n")
 end
 
 local function first_line(path)
@@ -305,7 +310,8 @@ function M.support(args, config, files)
     rules[#rules + 1] = { name = file.name, variants = json.array({ { content = file.text or "" } }) }
   end
   return json.encode({
-    version = core.ffi.string(core.C.falco_version()), engine_info = versions(), cmdline = "falco " .. table.concat(args, " "),
+    version = core.ffi.string(core.C.falco_version()), engine_info = versions(),
+    cmdline = "falco " .. table.concat(args, " "),
     config = config, rules_files = rules,
     system_info = {
       sysname = first_line("/proc/sys/kernel/ostype"), nodename = first_line("/proc/sys/kernel/hostname"),
@@ -327,7 +333,8 @@ local function schema_map(spec)
     properties[row[1]] = schema_of(row[2])
     if row[2].required then required[#required + 1] = row[1] end
   end
-  return { type = "object", additionalProperties = false, properties = properties, required = #required > 0 and required or nil }
+  if #required == 0 then required = nil end
+  return { type = "object", additionalProperties = false, properties = properties, required = required }
 end
 
 function schema_of(spec)
@@ -342,7 +349,7 @@ function schema_of(spec)
     out = { anyOf = json.array() }
     for i, choice in ipairs(spec.choices) do out.anyOf[i] = schema_of(choice) end
   else
-    out = { type = SCHEMA_TYPES[spec.kind], minimum = spec.min, maximum = spec.max, enum = spec.enum and json.array(spec.enum),
+    out = { type = SCHEMA_TYPES[spec.kind], minimum = spec.min, maximum = spec.max, enum = spec.enum,
       default = spec.default }
   end
   out.description = spec.doc
@@ -360,9 +367,9 @@ end
 local function describe_rule(rule)
   return {
     info = {
-      name = rule.name, condition = rule.condition, priority = rule.priority_name, output = rule.output, description = rule.desc,
-      enabled = rule.enabled, source = rule.source, capture = rule.capture or false, capture_duration = rule.capture_duration or 0,
-      tags = json.array(rule.tags),
+      name = rule.name, condition = rule.condition, priority = rule.priority_name, output = rule.output,
+      description = rule.desc, enabled = rule.enabled, source = rule.source, capture = rule.capture or false,
+      capture_duration = rule.capture_duration or 0, tags = json.array(rule.tags),
     },
   }
 end
@@ -385,7 +392,8 @@ function M.describe(result, name)
     lists[i] = { info = { name = list.name, items = json.array(list.items) }, details = { used = list.used } }
   end
   return {
-    rules = rules, macros = macros, lists = lists, required_engine_version = result.required_engine_version or "0.0.0",
+    rules = rules, macros = macros, lists = lists,
+    required_engine_version = result.required_engine_version or "0.0.0",
     required_plugin_versions = json.array(result.required_plugin_versions),
   }
 end

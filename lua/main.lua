@@ -8,18 +8,18 @@ local DEFAULT_CONFIG = "/etc/falco/falco.yaml"
 
 -- Failures travel as `nil, message` or, once shown as diagnostics, as `nil`.
 local function fail(message)
-  local term = require("term")
-  term.flush()
-  if message then term.error(message) end
+  local console = require("console")
+  console.flush()
+  if message then console.error(message) end
   return 1
 end
 
 -- Prints a finished text; a reader that went away wanted no more of it.
 local function show(text, message)
-  local term = require("term")
+  local console = require("console")
   if not text then return fail(message) end
-  term.print(text)
-  local failure = term.failure()
+  console.print(text)
+  local failure = console.failure()
   return failure and fail(failure) or 0
 end
 
@@ -45,12 +45,12 @@ end
 
 -- The configuration, or nil after its mistakes were shown. quiet: no warnings.
 local function load_config(options, quiet)
-  local conf, diag, term = require("conf"), require("diag"), require("term")
+  local conf, diag, console = require("conf"), require("diag"), require("console")
   local path = config_path(options)
   local diags = diag.new()
   local config = conf.load{ path = path, set = options.set, diag = diags }
-  term.set_level(config and config.log_level or "info", options.verbose)
-  term.diagnostics(diags, { level = quiet and "error" or nil })
+  console.set_level(config and config.log_level or "info", options.verbose)
+  console.diagnostics(diags, { level = quiet and "error" or nil })
   if not config then return nil end
   config.path = path
   apply(config, options, path ~= nil)
@@ -116,15 +116,16 @@ local function run(options)
   local config = load_config(options)
   if not config then return 1 end
   if not config.path and options.command ~= "replay" and not config.given.engine then
-    return fail(("there is no configuration file %s; name one with -c, or run `falco replay FILE -r RULES`"):format(DEFAULT_CONFIG))
+    return fail(("there is no configuration file %s; name one with -c, or run `falco replay FILE -r RULES`")
+      :format(DEFAULT_CONFIG))
   end
   return require("run").run(config, options)
 end
 
 -- The first row whose option is there decides.
 local MODES = {
-  { "config_schema", config_schema }, { "list_events", list_events }, { "version", version }, { "page_size", page_size },
-  { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
+  { "config_schema", config_schema }, { "list_events", list_events }, { "version", version },
+  { "page_size", page_size }, { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
 }
 
 local function dispatch(options, args)
@@ -145,7 +146,7 @@ return function(cdef, ...)
   if not options then
     return fail(message:find("did you mean", 1, true) and message or message .. "; falco --help lists the options")
   end
-  local term = require("term")
-  for _, note in ipairs(options.notes) do term.warning(note) end
+  local console = require("console")
+  for _, note in ipairs(options.notes) do console.warning(note) end
   return dispatch(options, args)
 end

@@ -12,7 +12,7 @@ local outputs = require("outputs")
 local rules = require("rules")
 local schema = require("schema")
 local stats = require("stats")
-local term = require("term")
+local console = require("console")
 
 local M = {}
 
@@ -28,14 +28,14 @@ local function add_rules_path(files, path, named)
   local kind = C.sys_kind(path)
   if kind == C.SYS_MISSING then
     if named then return ("rules file '%s' does not exist"):format(path) end
-    term.info(("rules file '%s' does not exist and is left out"):format(path))
+    console.info(("rules file '%s' does not exist and is left out"):format(path))
     return nil
   end
   if kind ~= C.SYS_DIR then
     if named or is_rules_name(path) then
       files[#files + 1] = path
     else
-      term.warning(("rules file '%s' is left out: its name ends in neither .yaml nor .yml"):format(path))
+      console.warning(("rules file '%s' is left out: its name ends in neither .yaml nor .yml"):format(path))
     end
     return nil
   end
@@ -47,7 +47,7 @@ local function add_rules_path(files, path, named)
   return nil
 end
 
--- Paths of the rules files, directories opened up: those of -r, or else of the configuration. nil and a message on failure.
+-- Paths of the rules files, directories opened up: those of -r, or else of the configuration. Or nil and a message.
 function M.rules_files(config, options)
   local named = #options.rules > 0
   local files = {}
@@ -69,7 +69,8 @@ function M.read_files(paths)
     local f, message = io.open(path, "rb")
     local text = f and f:read("*a")
     if f then f:close() end
-    files[i] = { name = path, text = text, error = not text and (message and message:gsub("^.*: ", "") or "cannot be read") or nil }
+    local why = not text and (message or "cannot be read"):gsub("^.*: ", "") or nil
+    files[i] = { name = path, text = text, error = why }
   end
   return files
 end
@@ -129,7 +130,7 @@ local function selection(config)
   return steps
 end
 
--- Loads files (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; result.ok says whether all is well.
+-- Loads files (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; see result.ok.
 function M.load_rules(config, files)
   local diags = diag.new()
   local ruleset = core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
@@ -159,7 +160,8 @@ local SOURCES = {
 
 local function check_kind(kind)
   if SOURCES[kind] then return nil end
-  return ("engine.kind is '%s', which this build does not have; it has %s"):format(kind, table.concat(schema.kinds, " and "))
+  return ("engine.kind is '%s', which this build does not have; it has %s"):format(kind,
+    table.concat(schema.kinds, " and "))
 end
 
 -- An engine with its source open, or nil and a message.
@@ -232,7 +234,8 @@ end
 -- What happens on a match: counted, formatted, written. Goes on until no output is left.
 local function alerter(work)
   local C = core.C
-  local hits, prepared, formatter, outs, counts = work.prog.hits, work.prepared, work.formatter, work.outs, work.counts
+  local hits, prepared, counts = work.prog.hits, work.prepared, work.counts
+  local formatter, outs = work.formatter, work.outs
   return function(evt, n)
     for i = 0, n - 1 do
       local index = hits[i]
@@ -273,13 +276,13 @@ end
 local function set_up(work, config, options)
   local paths, message = M.rules_files(config, options)
   if not paths then return message end
-  for _, path in ipairs(paths) do term.info("loading rules from " .. path) end
+  for _, path in ipairs(paths) do console.info("loading rules from " .. path) end
   local loaded = M.load_rules(config, M.read_files(paths))
-  term.diagnostics(loaded.diags)
+  console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
   work.ruleset, work.result = loaded.ruleset, loaded.result
 
-  if not outputs.is_configured(config) then term.warning("no output is enabled; alerts are only counted") end
+  if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
   work.formatter = format.new(config, work.ruleset)
   prepare_rules(work, work.formatter)
   rules.jit_options()
@@ -297,7 +300,7 @@ local function set_up(work, config, options)
   return nil
 end
 
--- They go to standard output, as upstream has it. `falco replay` is ours and made for pipes: there only people see them.
+-- They go to standard output, as upstream has it. `falco replay` is ours and made for pipes: only people see them.
 local function wants_statistics(options)
   return options.command ~= "replay" or options.verbose or core.C.sys_isatty(1)
 end
@@ -308,7 +311,7 @@ local function finish(work, result, options)
   if result < 0 then failures[1] = core.cstr(C.engine_error(work.eng)) end
   work.outs:flush()
   if wants_statistics(options) and not work.outs:is_lost() then
-    term.print(stats.rules_text(work.result.rules, work.counts))
+    console.print(stats.rules_text(work.result.rules, work.counts))
   end
   work.outs:close()
   for _, message in ipairs(work.outs:failures()) do failures[#failures + 1] = message end
@@ -331,14 +334,14 @@ function M.run(config, options)
   local message = set_up(work, config, options)
   if message or options.dry_run then
     tear_down(work)
-    if message and message ~= "" then term.error(message) end
+    if message and message ~= "" then console.error(message) end
     return message and 1 or 0
   end
   core.C.sys_stop_on_signals(work.eng)
   work.started = { cpu = core.C.sys_cpu_ns(), wall = core.C.sys_now_ns() }
   local result = run_loop(work, config, options)
   local failures = finish(work, result, options)
-  for _, failure in ipairs(failures) do term.error(failure) end
+  for _, failure in ipairs(failures) do console.error(failure) end
   tear_down(work)
   return #failures > 0 and 1 or 0
 end

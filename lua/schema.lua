@@ -10,7 +10,7 @@
 --   either({spec, ...}, doc)                     the first whose kind (scalar, list, map) fits
 -- and extra may hold
 --   missing   what this build does not do, when the value asks for it: a sentence that a warning can end with
---   asks      function(value) -> boolean: when `missing` applies (default: value is true, non-empty, or not the default)
+--   asks      function(value) -> boolean: when `missing` applies (default: not empty, or not the default)
 --   required  the key must be there (maps only, checked after all files are merged)
 --   alias     the key's new name; the value goes there, with a warning
 local M = {}
@@ -95,13 +95,15 @@ M.root = map({
     str(nil, "file or directory"),
     map({
       { "path", str(nil, "file or directory", { required = true }) },
-      { "strategy", str("append", "append: lists grow, other keys are replaced; override: keys are replaced; add-only: keys that "
+      { "strategy", str("append",
+        "append: lists grow, other keys are replaced; override: keys are replaced; add-only: keys that "
           .. "are there already stay", { enum = { "append", "override", "add-only" } }) },
     }, "file or directory with a way to merge"),
   }, "a file"), "more configuration files, merged in this order; files of a directory in order of their names") },
   { "watch_config_files", bool(true, "reload when a configuration or rules file changes") },
 
-  { "rules_files", list(any_scalar, "rules files and directories, loaded in this order; those that do not exist are left out") },
+  { "rules_files", list(any_scalar,
+    "rules files and directories, loaded in this order; those that do not exist are left out") },
   { "rules_file", list(any_scalar, "old name of rules_files", { alias = "rules_files" }) },
   { "rule_files", list(any_scalar, "another name of rules_files", { alias = "rules_files" }) },
   { "rules", list(map({
@@ -110,7 +112,8 @@ M.root = map({
   }, "one step"), "switch rules on and off after loading, step by step") },
 
   { "engine", map({
-    { "kind", str("modern_ebpf", "where events come from", { required = true, enum = { "kmod", "modern_ebpf", "replay", "nodriver" } }) },
+    { "kind", str("modern_ebpf", "where events come from", { required = true,
+      enum = { "kmod", "modern_ebpf", "replay", "nodriver" } }) },
     { "replay", map({
       { "capture_file", str("", "the .scap file to read") },
     }, "read a capture file") },
@@ -138,7 +141,8 @@ M.root = map({
   { "plugins", list(map({
     { "name", str(nil, "name of the plugin", { required = true }) },
     { "library_path", str(nil, "its shared object", { required = true }) },
-    { "init_config", either({ str(nil, "text for the plugin"), open("settings for the plugin") }, "settings for the plugin") },
+    { "init_config", either({ str(nil, "text for the plugin"), open("settings for the plugin") },
+      "settings for the plugin") },
     { "open_params", str("", "what its event source opens") },
   }, "a plugin"), "plugins", { missing = "plugins are not loaded", asks = is_enabled_plugin }) },
   { "plugins_hostinfo", bool(true, "give plugins facts about the host") },
@@ -152,7 +156,8 @@ M.root = map({
   { "json_include_output_fields_property", bool(true, "JSON alerts have \"output_fields\"") },
   { "json_include_tags_property", bool(true, "JSON alerts have \"tags\"") },
   { "buffered_outputs", bool(false, "collect output before writing it: faster, but alerts may show late") },
-  { "rule_matching", str("first", "an event alerts for the first rule that matches, or for all of them", { enum = { "first", "all" } }) },
+  { "rule_matching", str("first", "an event alerts for the first rule that matches, or for all of them",
+    { enum = { "first", "all" } }) },
 
   { "outputs_queue", map({
     { "capacity", int(0, "alerts that may wait, 0 for no limit", { min = 0 }) },
@@ -164,10 +169,12 @@ M.root = map({
       { "rule", str(nil, "name of the rule") },
     }, "which rules; all when absent") },
     { "extra_output", str("", "text for the end of the rule's output, may have %fields") },
-    { "extra_fields", list(either({ str(nil, "a field"), open("key: text with %fields") }, "an entry"), "more entries of output_fields in JSON") },
+    { "extra_fields", list(either({ str(nil, "a field"), open("key: text with %fields") }, "an entry"),
+      "more entries of output_fields in JSON") },
     { "suggested_output", bool(false, "add the fields that identify the container") },
   }, "one addition"), "additions to the outputs of rules") },
-  { "static_fields", open("constant fields for outputs", { missing = "static fields are not known to conditions and outputs" }) },
+  { "static_fields", open("constant fields for outputs",
+    { missing = "static fields are not known to conditions and outputs" }) },
 
   { "stdout_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard output") },
   { "syslog_output", map({ { "enabled", enabled(false, "no alerts go to syslog") } }, "alerts to syslog") },
@@ -203,7 +210,8 @@ M.root = map({
     { "threadiness", any_number },
     { "private_key", any_scalar }, { "cert_chain", any_scalar }, { "root_certs", any_scalar },
   }, "gRPC server of older versions") },
-  { "grpc_output", map({ { "enabled", enabled(false, "no alerts go to gRPC clients") } }, "alerts to gRPC clients of older versions") },
+  { "grpc_output", map({ { "enabled", enabled(false, "no alerts go to gRPC clients") } },
+    "alerts to gRPC clients of older versions") },
 
   { "webserver", map({
     { "enabled", enabled(false, "no health or metrics endpoint listens") },
@@ -231,7 +239,8 @@ M.root = map({
   }, "a live source that gives nothing") },
   { "syscall_event_drops", map({
     { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1 }) },
-    { "actions", list(str(nil, "an action", { enum = { "ignore", "log", "alert", "exit" } }), "what to do when events are dropped") },
+    { "actions", list(str(nil, "an action", { enum = { "ignore", "log", "alert", "exit" } }),
+      "what to do when events are dropped") },
     { "rate", number(.03333, "actions a second", { min = 0 }) },
     { "max_burst", int(1, "actions at once", { min = 0 }) },
     { "simulate_drops", bool(false, "for tests") },
@@ -261,7 +270,8 @@ M.root = map({
   { "falco_libs", map({
     { "thread_table_size", int(262144, "threads to keep in memory", { min = 1, max = 4294967295 }) },
     { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads", { min = 0 }) },
-    { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at", { min = 0 }) },
+    { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at",
+      { min = 0 }) },
     { "snaplen", int(0, "bytes of data that a live source records per event, 0 for its default", { min = 0 }) },
   }, "limits of the engine") },
 }, "falco.yaml")

@@ -2,7 +2,7 @@
 -- Numbers at the end of a run.
 local core = require("core")
 local schema = require("schema")
-local term = require("term")
+local console = require("console")
 
 local M = {}
 
@@ -24,7 +24,8 @@ function M.rules_text(rules, counts)
   end
   local severities = {}
   for number = 0, #schema.priorities - 1 do
-    if by_priority[number] then severities[#severities + 1] = ("   %s: %d\n"):format(short_priority(number), by_priority[number]) end
+    local n = by_priority[number]
+    if n then severities[#severities + 1] = ("   %s: %d\n"):format(short_priority(number), n) end
   end
   return ("Events detected: %d\nRule counts by severity:\n%sTriggered rules by rule name:\n%s"):format(
     total, table.concat(severities), table.concat(by_rule))
@@ -45,7 +46,7 @@ local function engine_counters(eng, all)
   while true do
     local name = core.cstr(C.engine_stat(eng, i, value))
     if not name then return lines end
-    if all or (value[0] ~= 0 and is_alarming(name)) then lines[#lines + 1] = ("%s: %s"):format(name, whole(value[0])) end
+    if all or (value[0] ~= 0 and is_alarming(name)) then lines[#lines + 1] = name .. ": " .. whole(value[0]) end
     i = i + 1
   end
 end
@@ -57,10 +58,11 @@ function M.engine(eng, started, verbose)
     local events = tonumber(C.engine_delivered(eng))
     local cpu = tonumber(C.sys_cpu_ns() - started.cpu) / 1e9
     local wall = tonumber(C.sys_now_ns() - started.wall) / 1e9
-    term.info(("%d events in %.3f s (%.3f s of CPU time), %.0f events/s"):format(events, wall, cpu, events / math.max(wall, 1e-9)))
+    console.info(("%d events in %.3f s (%.3f s of CPU time), %.0f events/s"):format(events, wall, cpu,
+      events / math.max(wall, 1e-9)))
   end
   for _, line in ipairs(engine_counters(eng, verbose)) do
-    local tell = verbose and term.info or term.warning
+    local tell = verbose and console.info or console.warning
     tell(line)
   end
 end

@@ -3,7 +3,7 @@
 local json = require("json")
 local list = require("list")
 local run = require("run")
-local term = require("term")
+local console = require("console")
 
 local M = {}
 
@@ -34,7 +34,8 @@ local CODES = {
 }
 
 local function location(kind, name, file, line, column, offset)
-  return { item_type = kind, item_name = name, position = { name = file, line = line, column = column, offset = offset } }
+  local position = { name = file, line = line, column = column, offset = offset }
+  return { item_type = kind, item_name = name, position = position }
 end
 
 local function source_line(text, line)
@@ -49,7 +50,8 @@ end
 local function entry_of(d, file)
   local locations = json.array({ location("rules content", "", file.name, 0, 0, 0) })
   if d.line then
-    locations[2] = location(d.item_type or "rules content item", d.item_name or "", file.name, d.line, d.column or 0, d.offset or 0)
+    locations[2] = location(d.item_type or "rules content item", d.item_name or "", file.name, d.line, d.column or 0,
+      d.offset or 0)
   end
   local message = d.near and ("%s (did you mean '%s'?)"):format(d.message, d.near) or d.message
   return {
@@ -67,8 +69,8 @@ local function result_of(file, diags)
       into[#into + 1] = entry_of(d, file)
     end
   end
-  return { name = file.name, successful = #errors == 0, schema_valid = #errors == 0, schema_warnings = json.array(), errors = errors,
-    warnings = warnings }
+  return { name = file.name, successful = #errors == 0, schema_valid = #errors == 0, schema_warnings = json.array(),
+    errors = errors, warnings = warnings }
 end
 
 local function verdict(result)
@@ -92,8 +94,8 @@ end
 
 -- Ends with the exit status.
 local function done(message)
-  local failure = message or term.failure()
-  if failure then term.error(failure) end
+  local failure = message or console.failure()
+  if failure then console.error(failure) end
   return failure and 1 or 0
 end
 
@@ -106,11 +108,11 @@ function M.run(config, options)
   if ok then message = describe_into(root, loaded.result, options) end
   if config.json_output then
     root.falco_load_results = results
-    term.print(json.encode(root) .. "\n")
+    console.print(json.encode(root) .. "\n")
   else
-    for _, result in ipairs(results) do term.print(verdict(result)) end
-    if root.falco_describe_results then term.print("\n" .. list.describe_text(root.falco_describe_results)) end
-    term.diagnostics(loaded.diags)
+    for _, result in ipairs(results) do console.print(verdict(result)) end
+    if root.falco_describe_results then console.print("\n" .. list.describe_text(root.falco_describe_results)) end
+    console.diagnostics(loaded.diags)
   end
   local status = done(message)
   return ok and status or 1
@@ -119,11 +121,11 @@ end
 function M.describe(config, options)
   local files, loaded = load(config, run.rules_files(config, options))
   if not files then return done(loaded) end
-  term.diagnostics(loaded.diags, { level = "error" })
+  console.diagnostics(loaded.diags, { level = "error" })
   if not loaded.result.ok then return 1 end
   local described, message = list.describe(loaded.result, options.describe)
   if not described then return done(message) end
-  term.print(config.json_output and json.encode(described) .. "\n" or list.describe_text(described))
+  console.print(config.json_output and json.encode(described) .. "\n" or list.describe_text(described))
   return done()
 end
 

@@ -57,6 +57,16 @@ describe("command line", function()
     assert.equal("json", parse("--format", "JSON").format)
   end)
 
+  it("refuses options that a command leaves nothing to do for", function()
+    assert.equal("-V and the command 'replay' do not go together", select(2, parse("replay", "x", "-V", "y")))
+    assert.equal("--list and the command 'replay' do not go together", select(2, parse("replay", "x", "--list")))
+    assert.equal("-r and the command 'events' do not go together", select(2, parse("events", "x", "-r", "y")))
+  end)
+
+  it("takes -M 0 for no limit", function()
+    assert.is_nil(parse("-M", "0").seconds)
+  end)
+
   it("never swallows a flag that does nothing", function()
     for _, flag in ipairs{ "-A", "-b" } do
       assert.matches("no effect", parse(flag).notes[1])

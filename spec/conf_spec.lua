@@ -146,14 +146,16 @@ static_fields: {a: b}
     end)
 
     it("does so in values of files", function()
-      assert.same({ os.getenv("HOME") .. "/x", "${HOME}" }, load('rules_files: ["${HOME}/x", "$${HOME}"]\n').rules_files)
+      assert.same({ os.getenv("HOME") .. "/x", "${HOME}" },
+        load('rules_files: ["${HOME}/x", "$${HOME}"]\n').rules_files)
     end)
   end)
 
   describe("included files", function()
     local function merged(strategy)
       write("one.yaml", "rules_files: [two]\njson_output: true\npriority: error\n")
-      local entry = strategy and ("{path: %s/one.yaml, strategy: %s}"):format(directory, strategy) or directory .. "/one.yaml"
+      local entry = strategy and ("{path: %s/one.yaml, strategy: %s}"):format(directory, strategy) or directory
+        .. "/one.yaml"
       return load(("config_files: [%s]\nrules_files: [one]\npriority: alert\n"):format(entry))
     end
 
@@ -204,7 +206,8 @@ static_fields: {a: b}
     it("sets keys at any depth", function()
       local config = load("rules_files: [a, b]\n", {
         "engine.kind=replay", "engine.replay.capture_file=x.scap", "rules_files[1]=c", "rules_files[]=d",
-        "rules[0].disable.rule=*", "append_output[]={extra_output: hello, suggested_output: true}", "json_output=true",
+        "rules[0].disable.rule=*", "append_output[]={extra_output: hello, suggested_output: true}",
+          "json_output=true",
       })
       assert.equal("x.scap", config.engine.replay.capture_file)
       assert.same({ "a", "c", "d" }, config.rules_files)
@@ -246,7 +249,8 @@ static_fields: {a: b}
   it("reports files that cannot be read", function()
     local diags = diag.new()
     assert.is_nil(conf.load{ path = "/no/such/file.yaml", diag = diags })
-    assert.equal("cannot read configuration file '/no/such/file.yaml': No such file or directory", diags.items[1].message)
+    assert.equal("cannot read configuration file '/no/such/file.yaml': No such file or directory",
+      diags.items[1].message)
     diags = diag.new()
     assert.is_nil(conf.load{ path = directory, diag = diags })
     local config, bad = load("a: [\n")

@@ -27,7 +27,8 @@ end
 local function alert_of(list)
   local values = ffi.new("struct value[?]", #list)
   for i, item in ipairs(list) do
-    if type(item) == "string" then text_value(values[i - 1], item) elseif item then number_value(values[i - 1], item) end
+    if type(item) == "string" then text_value(values[i - 1], item) elseif item then number_value(values[i - 1],
+      item) end
   end
   keep[#keep + 1] = values
   return ffi.new("struct alert", { ts = 1512419702278228646ULL, num = 54, n = #list, values = values })
@@ -42,7 +43,8 @@ local function plan_of(ruleset, text)
 end
 
 local CONFIG = {
-  json_output = false, time_format_iso_8601 = false, json_include_output_property = true, json_include_message_property = false,
+  json_output = false, time_format_iso_8601 = false, json_include_output_property = true,
+    json_include_message_property = false,
   json_include_output_fields_property = true, json_include_tags_property = true,
 }
 
@@ -62,7 +64,8 @@ local function line(config, output, values, extra)
     name = 'A "rule"', source = "syscall", tags = { "a", "b" }, priority = 5, priority_name = "Notice",
     output_plan = plan_of(ruleset, output), extra_fields = {},
   }
-  for i, item in ipairs(extra or {}) do rule.extra_fields[i] = { name = item[1], plan = plan_of(ruleset, item[2]) } end
+  for i, item in ipairs(extra or {}) do rule.extra_fields[i] = { name = item[1], plan = plan_of(ruleset,
+    item[2]) } end
   local record = formatter:render(formatter:prepare(rule), alert_of(values))
   assert.equal("\n", ffi.string(record.line + record.len, 1))
   return ffi.string(record.line, record.len), record
@@ -112,7 +115,8 @@ describe("JSON alerts", function()
     assert.equal('{"hostname":"host","output":"2017-12-04T20:35:02.278228646+0000: Notice \\"cat\\" n=18446744073709551615",'
       .. '"output_fields":{"evt.num":18446744073709551615,"evt.time.iso8601":"now","fd.name":null,"proc.name":"cat"},'
       .. '"priority":"Notice","rule":"A \\"rule\\"","source":"syscall","tags":["a","b"],"time":"2017-12-04T20:35:02.278228646Z"}',
-      (line(JSON, '"%proc.name" n=%evt.num', { "cat", 18446744073709551615ULL, "now", false }, { { "fd.name", "%fd.name" } })))
+      (line(JSON, '"%proc.name" n=%evt.num', { "cat", 18446744073709551615ULL, "now", false },
+        { { "fd.name", "%fd.name" } })))
   end)
 
   it("leave out what is switched off", function()
@@ -123,8 +127,10 @@ describe("JSON alerts", function()
   end)
 
   it("have extra fields as values or as texts", function()
-    local text = line(JSON, "%evt.num", { 7ULL, "now", "cat" }, { { "who", "<%proc.name> \"%evt.num\"" }, { "proc.name", "%proc.name" } })
-    assert.matches('"output_fields":{"evt.num":7,"evt.time.iso8601":"now","proc.name":"cat","who":"<cat> \\"7\\""}', text, 1, true)
+    local text = line(JSON, "%evt.num", { 7ULL, "now", "cat" }, { { "who", "<%proc.name> \"%evt.num\"" },
+      { "proc.name", "%proc.name" } })
+    assert.matches('"output_fields":{"evt.num":7,"evt.time.iso8601":"now","proc.name":"cat","who":"<cat> \\"7\\""}',
+      text, 1, true)
   end)
 end)
 
@@ -136,7 +142,8 @@ describe("lines of events", function()
   end)
 
   it("can be JSON", function()
-    assert.equal('{"evt.type":"open","proc.name":null}\n', lines_of("*%proc.name %evt.type", { false, "open" }, { json = true }))
+    assert.equal('{"evt.type":"open","proc.name":null}\n', lines_of("*%proc.name %evt.type", { false, "open" },
+      { json = true }))
   end)
 
   it("do not let values command a terminal", function()

@@ -22,7 +22,8 @@ describe("JSON", function()
   end)
 
   it("writes 64-bit numbers whole", function()
-    assert.equal("[18446744073709551615,-9223372036854775808]", json.encode{ 18446744073709551615ULL, -9223372036854775807LL - 1 })
+    assert.equal("[18446744073709551615,-9223372036854775808]", json.encode{ 18446744073709551615ULL,
+      -9223372036854775807LL - 1 })
     assert.equal("[9007199254740991,0.5]", json.encode{ 2 ^ 53 - 1, .5 })
   end)
 

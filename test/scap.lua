@@ -43,6 +43,29 @@ function M.blocks(text)
   return list
 end
 
+-- Walks the blocks of a file without holding it: see(type, at, ends) until it answers true. Returns how many were seen.
+function M.walk(path, see)
+  local f = assert(io.open(path, "rb"))
+  local text, base, at, n = f:read(1048576) or "", 0, 0, 0
+  while true do
+    if at + 8 - base > #text then
+      f:seek("set", at)
+      base, text = at, f:read(1048576) or ""
+      if #text < 8 then break end
+    end
+    local type, len = M.u32(text, at - base), M.u32(text, at - base + 4)
+    n = n + 1
+    if len < 12 or see(type, at, at + len) then break end
+    at = at + len
+  end
+  f:close()
+  return n
+end
+
+function M.is_event(type)
+  return EVENTS[type] ~= nil
+end
+
 function M.block(type, body)
   local pad = -#body % 4
   local len = 12 + #body + pad

@@ -6,7 +6,7 @@
 --   local r = tool.run{ falco, "events", file, timeout = 10 }
 --   r.out, r.err          what it wrote
 --   r.code, r.signal      how it ended: one of them is nil
---   r.rss                 peak memory, kB
+--   r.rss                 peak memory, kB (never less than our own was: it counts from the fork)
 --   r.seconds             wall clock;  r.cpu user + system
 --   tool.check(r.code == 0, "events of %s: exit status %s", file, r.code)
 --   tool.finish()         prints the sum and exits
@@ -94,7 +94,7 @@ function M.alerts(out)
   return lines
 end
 
--- A directory of this run's own, removed by finish().
+-- A directory of this run's own; finish() removes it if all is well.
 function M.dir()
   if not M.own_dir then
     local base = os.getenv("TMPDIR") or "/tmp"
@@ -156,12 +156,15 @@ function M.run(args)
   return M.wait(M.start(args))
 end
 
--- Runs many: each of `list` is an argument of run() with a function `done(r)`. `width` at a time, in order of start.
+-- Runs many: each of `list` is an argument of run(), or a function that makes one, with a function `done(r)` in it. `width`
+-- at a time, in order of start.
 function M.run_all(list, width)
   local running, next_job = {}, 1
   while next_job <= #list or #running > 0 do
     while next_job <= #list and #running < (width or 2) do
-      running[#running + 1] = { M.start(list[next_job]), list[next_job].done }
+      local args = list[next_job]
+      if type(args) == "function" then args = args() end
+      running[#running + 1] = { M.start(args), args.done }
       next_job = next_job + 1
     end
     local first = table.remove(running, 1)
@@ -199,11 +202,11 @@ function M.skip(format, ...)
 end
 
 function M.finish(what)
-  if M.own_dir then os.execute("rm -rf '" .. M.own_dir .. "'") end
   if M.failures > 0 then
-    print(("%s: %d of %d checks failed"):format(what, M.failures, M.checks))
+    print(("%s: %d of %d checks failed; files: %s"):format(what, M.failures, M.checks, M.own_dir or "none"))
     os.exit(1)
   end
+  if M.own_dir then os.execute("rm -rf '" .. M.own_dir .. "'") end
   print(("%s: %d checks held"):format(what, M.checks))
   os.exit(0)
 end

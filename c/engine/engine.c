@@ -98,6 +98,8 @@ int engine_next(struct engine *eng)
 		return NEXT_END;
 	while (!atomic_load_explicit(&eng->stop, memory_order_relaxed)) {
 		rc = scap_next(eng->capture, &rec);
+		if (rc == -EINTR)
+			continue;	/* a signal while a pipe was quiet: look whether to stop */
 		if (rc < 0)
 			return err_set(&eng->err, -rc, "%s", scap_error(eng->capture));
 		if (rc == 0)

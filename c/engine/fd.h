@@ -28,13 +28,9 @@ enum fd_bits {
 	FD_CLIENT = 1 << 0,		/* this process connected */
 	FD_SERVER = 1 << 1,		/* this process listens or accepted */
 	FD_CONNECTED = 1 << 2,
-	FD_CONNECT_PENDING = 1 << 3,
-	FD_CONNECT_FAILED = 1 << 4,
-	FD_CLOEXEC = 1 << 5,
-	FD_UPPER_LAYER = 1 << 6,	/* overlay file system */
-	FD_LOWER_LAYER = 1 << 7,
-	FD_IN_BASELINE = 1 << 8,	/* from the capture's own fd list */
-	FD_SOCKET_NAMED = 1 << 9,
+	FD_UPPER_LAYER = 1 << 3,	/* overlay file system */
+	FD_LOWER_LAYER = 1 << 4,
+	FD_IN_BASELINE = 1 << 5,	/* from the capture's own fd list */
 };
 
 /* Ends of a socket, addresses in network order (IPv4: the first four bytes), ports in host order. Of a connection

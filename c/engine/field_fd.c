@@ -99,7 +99,7 @@ int get_fd_typechar(const struct field_ctx *c, struct value *v)
 	return value_str(v, (struct str){ text, 1 });
 }
 
-/* The kinds of all descriptors, each once. */
+/* The kinds of all descriptors, each once. None: missing in an output, in comparisons the empty list that it is. */
 static int all_types(const struct field_ctx *c, struct value *v, const struct fdtable *fds)
 {
 	struct value *items = arena_get(c->e->scratch, FD_TYPE_COUNT * sizeof *items);
@@ -107,9 +107,9 @@ static int all_types(const struct field_ctx *c, struct value *v, const struct fd
 	uint64_t fd;
 	uint32_t n = 0;
 
-	if (!items || !fds)
+	if (!items)
 		return 0;
-	for (uint32_t pos = 0; map_next(&fds->map, &pos, &fd, &r);) {
+	for (uint32_t pos = 0; fds && map_next(&fds->map, &pos, &fd, &r);) {
 		const char *word = fd_type_word(r);
 		uint32_t i = 0;
 
@@ -123,7 +123,7 @@ static int all_types(const struct field_ctx *c, struct value *v, const struct fd
 	v->flags |= VALUE_LIST;
 	v->p = items;
 	v->num.n = n;
-	return n > 0;
+	return c->compare || n > 0;
 }
 
 int get_fd_types(const struct field_ctx *c, struct value *v)

@@ -121,6 +121,7 @@ void sys_set_buffered(int fd, bool on)
 
 	if (!w)
 		return;
+	w->error = 0;			/* the number may stand for another file now */
 	if (on && !w->buf) {
 		w->buf = malloc(WRITER_CAP);	/* without memory the descriptor stays unbuffered, which is only slower */
 		w->len = 0;

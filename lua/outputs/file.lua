@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Alerts to the end of a file, one line each. Without keep_alive the file is opened for every alert: whoever rotates logs may
--- move it away at any time.
+-- Alerts to the end of a file, one line each. Without keep_alive the file is opened for every alert: whoever rotates
+-- logs may move it away at any time.
 local core = require("core")
 
 local M = {}

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Alerts to standard output, one line each. On a terminal the priority of a text line is coloured.
 local core = require("core")
-local term = require("term")
+local console = require("console")
 
 local M = {}
 
@@ -15,7 +15,7 @@ local PAINTS = { [0] = "alarm", "alarm", "alarm", "error", "yellow", "green", "c
 
 function M.open(conf, env)
   core.C.sys_set_buffered(OUT, conf.buffered_outputs and not env.unbuffered)
-  return setmetatable({ colour = not conf.json_output and term.has_colour(OUT) }, Channel)
+  return setmetatable({ colour = not conf.json_output and console.has_colour(OUT) }, Channel)
 end
 
 local function result_of(code)
@@ -28,7 +28,8 @@ end
 local function paint(alert)
   local line = core.ffi.string(alert.line, alert.len + 1)
   local from, to = alert.mark_at, alert.mark_at + alert.mark_len
-  return line:sub(1, from) .. term.paints[PAINTS[alert.priority]] .. line:sub(from + 1, to) .. term.paints.off .. line:sub(to + 1)
+  local on, off = console.paints[PAINTS[alert.priority]], console.paints.off
+  return line:sub(1, from) .. on .. line:sub(from + 1, to) .. off .. line:sub(to + 1)
 end
 
 function Channel:write(alert)

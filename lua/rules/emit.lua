@@ -8,7 +8,8 @@
 --
 -- Shape: one function per entry, an expression over C.leaf(e, id); one group function per up to MAX_UPS entries that tries
 -- them in order; one handler per set of entries that some event code has; one binary if-tree from codes (for generic
--- events: from syscalls) to handlers. Nothing but numbers is ever put into the source.
+-- events: from syscalls) to handlers. What an event's code decides (evt.type and its like) is not asked again behind that
+-- tree: such entries have variants. Nothing but numbers is ever put into the source.
 --
 -- LuaJIT's limits (60 upvalues and 200 locals per function, about 200 levels of parentheses, jumps of 32k instructions)
 -- are met by construction: whatever has too many leaves, levels or callees is cut into functions of its own.
@@ -281,6 +282,41 @@ end
 
 -- ------------------------------------------------------------------ dispatch
 
+-- What is left of an entry when the code is known: an entry of its own, shared by all codes that answer its deciding
+-- literals alike; false: it cannot match.
+local function new_variant(unit, entry, code)
+  local tree = lower.specialise(entry.tree, code)
+  if not tree then
+    return false
+  elseif tree == true then
+    return { predicate = add_function(unit, "function(e) return true end", {}), hit = entry.hit, events = entry.events }
+  end
+  return { predicate = predicate(unit, tree), hit = entry.hit, events = entry.events }
+end
+
+local function variant(unit, entry, code)
+  local answers = {}
+  for i, literal in ipairs(entry.deciders) do
+    local known = lower.decided(literal, code)
+    answers[i] = known == nil and "?" or known and "1" or "0"
+  end
+  local key = table.concat(answers)
+  if not key:find("[01]") then
+    return entry
+  elseif entry.variants[key] == nil then
+    entry.variants[key] = new_variant(unit, entry, code)
+  end
+  return entry.variants[key]
+end
+
+local function variants(unit, entries, code)
+  local out = {}
+  for _, entry in ipairs(entries) do
+    out[#out + 1] = variant(unit, entry, code) or nil
+  end
+  return out
+end
+
 local function entries_for(entries, wants)
   local out = {}
   for _, entry in ipairs(entries) do
@@ -323,7 +359,7 @@ local function dispatcher(unit, style, entries)
       local number = by_syscall(unit, style, handler_of, some)
       return "s" .. number, ("return f%d(e, c, s)"):format(number), { number }
     end
-    return call_text(style, handler_of(some))
+    return call_text(style, handler_of(variants(unit, some, code)))
   end)
   return if_tree(unit, ranges, 1, #ranges, "c")
 end
@@ -345,7 +381,8 @@ function M.compile(entries, opts)
   local unit, style = new_unit(), opts.first and FIRST or ALL
   local prepared = {}
   for i, entry in ipairs(entries) do
-    prepared[i] = { predicate = predicate(unit, entry.tree), hit = entry.hit, events = entry.events }
+    prepared[i] = { predicate = predicate(unit, entry.tree), hit = entry.hit, events = entry.events, tree = entry.tree,
+                    deciders = lower.deciders(entry.tree), variants = {} }
   end
   local root
   if opts.dispatch == false then

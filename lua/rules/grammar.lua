@@ -615,7 +615,7 @@ function Parser:connective(stack)
     self:fail(self.at, stop, ("expected 'and', 'or' or the end, not %s"):format(what), self:unexpected())
   end
   local after = self.at + #word
-  if not self.text:find("^[ \t\b\r\n(]", after) then
+  if after <= #self.text and not self.text:find("^[ \t\b\r\n(]", after) then
     self:fail(self.at, after, ("expected a blank or '(' after '%s'"):format(word))
   end
   if word == "or" then

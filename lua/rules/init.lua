@@ -27,7 +27,7 @@
 --   opts.diag          diag list (diag.new()); every error and warning of every file goes there
 --   opts.min_priority  0-7 (7): rules of a higher number are loaded but not enabled
 --   opts.append_output { {source =, rule =, tags = {..}, format = "..", fields = { {name =, format =}, ... }}, ... } all members
---                      optional; format is added to the outputs of the rules that match; M.SUGGESTED_OUTPUT is such a format
+--                      optional; format is added to the outputs of the rules that match
 -- result
 --   .ok                no errors (warnings may be there)
 --   .rules             in definition order: { index, name, desc, source, tags (sorted, unique), enabled, priority (0-7),
@@ -61,10 +61,6 @@ local M = {}
 M.PRIORITIES = load.PRIORITIES		-- [0] = "Emergency" .. [7] = "Debug"
 M.priority = load.priority		-- name (any case) -> 0-7 | nil
 M.ENGINE_VERSION = load.ENGINE_VERSION
-
--- What the container plugin adds to every output unless `suggested_output` is off.
-M.SUGGESTED_OUTPUT = "container_id=%container.id container_name=%container.name container_image_repository=%container.image.repository "
-  .. "container_image_tag=%container.image.tag k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name"
 
 local MANY_EVENTS = 100		-- event codes; a rule that matches more gets a warning
 

@@ -8,6 +8,9 @@
 --   lower.can_match(events, code) -> bool                      of an event code that rules can see
 --   lower.syscalls(events) -> lower.ALL | set                  of a generic event code
 --   lower.count(events) -> how many codes
+--   lower.deciders(tree) -> literals whose answer may lie in the event's code
+--   lower.decided(literal, code) -> true | false | nil
+--   lower.specialise(tree, code) -> tree | true | false         what is left to ask when the code is known
 --
 -- A condition can only hold for events of its set:
 --   evt.type = != in names     the codes of those names; for names that only syscalls have, the generic codes
@@ -25,7 +28,8 @@ local M = {}
 local ALL = setmetatable({}, { __tostring = function() return "all" end })
 M.ALL = ALL
 
-local EVENT_NAME = { ["evt.type"] = true, ["syscall.type"] = true }
+local SYSCALL_NAME = "syscall.type"
+local EVENT_NAME = { ["evt.type"] = true, [SYSCALL_NAME] = true }
 local ORDINAL = "evt.num"
 
 -- ------------------------------------------------------------------ negation normal form
@@ -248,6 +252,88 @@ end
 
 function M.syscalls(events)
   return events.syscalls
+end
+
+-- true or false if a literal is decided by the event's code alone; nil: it depends. Not for generic and async events,
+-- whose names lie in the event.
+function M.decided(leaf, code)
+  local C = core.C
+  local left = leaf.check.left
+  if C.event_is_generic(code) or code == C.event_async_code() then
+    return nil
+  elseif left.name == SYSCALL_NAME and not C.event_is_from_syscall(code) then
+    return nil
+  end
+  leaf.deciding = leaf.deciding or deciding_events(leaf.check) or ALL
+  if leaf.deciding == ALL then
+    return nil
+  end
+  local codes = leaf.deciding.codes
+  return (codes == ALL or codes[code] or false) ~= leaf.neg
+end
+
+local function stateful(tree)
+  if tree.kind == "leaf" then
+    return tree.scope == core.C.SCOPE_STATEFUL
+  end
+  for _, child in ipairs(tree) do
+    if stateful(child) then
+      return true
+    end
+  end
+  return false
+end
+
+local function specialise(tree, code)
+  if tree.kind == "leaf" then
+    local known = M.decided(tree, code)
+    if known == nil then
+      return tree
+    end
+    return known
+  end
+  local stop = tree.kind == "or" -- the value that decides the list
+  local out, changed = { kind = tree.kind }, false
+  for _, child in ipairs(tree) do
+    local special = specialise(child, code)
+    changed = changed or special ~= child
+    if special == stop then
+      return stop
+    elseif type(special) == "table" then
+      out[#out + 1] = special
+    end
+  end
+  if not changed then
+    return tree
+  elseif #out == 0 then
+    return not stop
+  end
+  return #out == 1 and out[1] or out
+end
+
+-- The tree (in negation normal form) with all literals that the code decides taken out: a tree, true or false. What it
+-- has in common with the tree is shared.
+M.specialise = specialise
+
+local function add_deciders(tree, out)
+  if tree.kind == "leaf" then
+    if deciding_events(tree.check) then
+      out[#out + 1] = tree
+    end
+    return
+  end
+  for _, child in ipairs(tree) do
+    add_deciders(child, out)
+  end
+end
+
+-- The literals that a code can decide. Trees that remember something from event to event have to be asked as a whole: none.
+function M.deciders(tree)
+  local out = {}
+  if not stateful(tree) then
+    add_deciders(tree, out)
+  end
+  return out
 end
 
 function M.count(events)

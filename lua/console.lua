@@ -2,10 +2,10 @@
 -- What people read: text to standard output (in order with the alerts, which go through the same buffer), messages to
 -- standard error, and whether colours are wanted.
 --
---   term.print("text\n") -> true, or false when it cannot be written any more: stop then
---   term.flush() -> the same
---   term.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
---   term.error("text"), term.warning("text"), term.info("text")       one line each, "falco: error: text"
+--   console.print("text\n") -> true, or false when it cannot be written any more: stop then
+--   console.flush() -> the same
+--   console.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
+--   console.error("text"), console.warning("text"), console.info("text")       one line each, "falco: error: text"
 local core = require("core")
 
 local schema = require("schema")
@@ -14,8 +14,8 @@ local M = {}
 
 local OUT, ERR = 1, 2
 
-M.paints = { error = "\27[1;31m", warning = "\27[1;35m", info = "\27[36m", bold = "\27[1m", dim = "\27[2m", red = "\27[31m",
-  green = "\27[32m", yellow = "\27[33m", blue = "\27[34m", magenta = "\27[35m", cyan = "\27[36m", alarm = "\27[1;37;41m", off = "\27[0m" }
+M.paints = { error = "\27[1;31m", warning = "\27[1;35m", info = "\27[36m", bold = "\27[1m", dim = "\27[2m",
+  green = "\27[32m", yellow = "\27[33m", cyan = "\27[36m", alarm = "\27[1;37;41m", off = "\27[0m" }
 
 -- Colours only where a person looks: a terminal, and no NO_COLOR (set and not empty).
 function M.has_colour(fd)

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: Apache-2.0
+local run = require "run"
+
+local directory
+
+local function touch(name)
+  assert(io.open(directory .. "/" .. name, "w")):close()
+  return directory .. "/" .. name
+end
+
+describe("rules files", function()
+  setup(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(os.execute("mkdir -p " .. directory .. "/d/sub.yaml"))
+    touch("d/b.yaml")
+    touch("d/a.yml")
+    touch("d/readme.txt")
+    touch("one.rules")
+  end)
+
+  teardown(function() os.execute("rm -rf " .. directory) end)
+
+  it("come from the command line, or else from the configuration", function()
+    local config = { rules_files = { directory .. "/d/b.yaml" } }
+    assert.same({ directory .. "/d/b.yaml" }, run.rules_files(config, { rules = {} }))
+    assert.same({ directory .. "/d/a.yml" }, run.rules_files(config, { rules = { directory .. "/d/a.yml" } }))
+  end)
+
+  it("of a directory are its YAML files in order", function()
+    assert.same({ directory .. "/d/a.yml", directory .. "/d/b.yaml" }, run.rules_files({ rules_files = {} },
+      { rules = { directory .. "/d/" } }))
+  end)
+
+  it("may have any name when they are named", function()
+    assert.same({ directory .. "/one.rules" }, run.rules_files({ rules_files = {} },
+      { rules = { directory .. "/one.rules" } }))
+  end)
+
+  it("must be there when they are named, and need not be in the configuration", function()
+    local files, message = run.rules_files({ rules_files = {} }, { rules = { "/no/such.yaml" } })
+    assert.is_nil(files)
+    assert.equal("rules file '/no/such.yaml' does not exist", message)
+    assert.equal(1, #run.rules_files({ rules_files = { "/no/such.yaml", directory .. "/d/b.yaml" } }, { rules = {} }))
+    assert.is_nil((run.rules_files({ rules_files = { "/no/such.yaml" } }, { rules = {} })))
+    assert.matches("no rules", select(2, run.rules_files({ rules_files = {} }, { rules = {} })))
+  end)
+
+  it("are read, or say why not", function()
+    local files = run.read_files{ directory .. "/d/b.yaml", "/no/such.yaml" }
+    assert.equal("", files[1].text)
+    assert.is_nil(files[1].error)
+    assert.equal("No such file or directory", files[2].error)
+  end)
+end)
+
+describe("append_output", function()
+  it("becomes formats and fields", function()
+    local list = run.append_output{ append_output = {
+      { match = { source = "syscall", rule = "r", tags = { "t" } }, extra_output = "x=%evt.num",
+        extra_fields = { "evt.num", { b = "%evt.type", a = "1" } } },
+      { suggested_output = false, extra_output = "" },
+    } }
+    assert.equal("syscall", list[1].source)
+    assert.equal("r", list[1].rule)
+    assert.same({ "t" }, list[1].tags)
+    assert.equal("x=%evt.num", list[1].format)
+    local fields = {}
+    for i, field in ipairs(list[1].fields) do fields[i] = field.name .. " " .. field.format end
+    assert.same({ "evt.num %evt.num", "a 1", "b %evt.type" }, fields)
+    assert.is_nil(list[2].format)
+  end)
+end)

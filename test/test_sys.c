@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "../c/engine/ffi.h"
+
+/* What can be read from a pipe right now. */
+static size_t available(int fd, char *buf, size_t cap)
+{
+	ssize_t n = read(fd, buf, cap);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void open_pipe(int p[2])
+{
+	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
+	assert_true(p[1] < 64);
+}
+
+static void close_pipe(int p[2])
+{
+	sys_set_buffered(p[1], false);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void writes_at_once_unless_buffered(void **state)
+{
+	char buf[64];
+	int p[2];
+
+	open_pipe(p);
+	assert_int_equal(sys_write(p[1], "one", 3), 0);
+	assert_int_equal(available(p[0], buf, sizeof buf), 3);
+	sys_set_buffered(p[1], true);
+	assert_int_equal(sys_write(p[1], "two", 3), 0);
+	assert_int_equal(available(p[0], buf, sizeof buf), 0);
+	assert_int_equal(sys_flush(p[1]), 0);
+	assert_int_equal(available(p[0], buf, sizeof buf), 3);
+	assert_memory_equal(buf, "two", 3);
+	sys_write(p[1], "three", 5);
+	sys_set_buffered(p[1], false);
+	assert_int_equal(available(p[0], buf, sizeof buf), 5);
+	close_pipe(p);
+}
+
+static void keeps_the_order_of_small_and_large(void **state)
+{
+	static char large[200 << 10], back[sizeof large + 16];
+	char path[] = "/tmp/test_sysXXXXXX";
+	int fd = mkstemp(path);
+
+	memset(large, 'x', sizeof large);
+	sys_set_buffered(fd, true);
+	assert_int_equal(sys_write(fd, "<", 1), 0);
+	assert_int_equal(sys_write(fd, large, sizeof large), 0);
+	assert_int_equal(sys_write(fd, ">", 1), 0);
+	assert_int_equal(sys_flush(fd), 0);
+	assert_int_equal(pread(fd, back, sizeof back, 0), sizeof large + 2);
+	assert_int_equal(back[0], '<');
+	assert_int_equal(back[sizeof large], 'x');
+	assert_int_equal(back[sizeof large + 1], '>');
+	sys_set_buffered(fd, false);
+	close(fd);
+	unlink(path);
+}
+
+static void an_error_stays(void **state)
+{
+	int p[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	open_pipe(p);
+	close(p[0]);
+	assert_int_equal(sys_write(p[1], "x", 1), -SYS_EPIPE);
+	assert_int_equal(sys_write(p[1], "x", 1), -EPIPE);
+	assert_int_equal(sys_flush(p[1]), -EPIPE);
+	close(p[1]);
+	assert_int_equal(sys_write(1000000, "x", 1), -EBADF);
+	assert_int_equal(sys_write(-1, "x", 1), -EBADF);
+}
+
+static void directories_are_sorted_by_bytes(void **state)
+{
+	static const char *const names[] = { "b", "a", "B", "10", "9", ".hidden" };
+	static const char *const sorted[] = { ".hidden", "10", "9", "B", "a", "b" };
+	char dir[] = "/tmp/test_sysXXXXXX", path[64];
+	struct sys_dir *d;
+	int error;
+
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		close(open(path, O_CREAT | O_WRONLY, 0600));
+	}
+	assert_int_equal(sys_kind(dir), SYS_DIR);
+	assert_int_equal(sys_kind(path), SYS_FILE);
+	assert_int_equal(sys_kind("/dev/null"), SYS_OTHER);
+	d = sys_dir_open(dir, &error);
+	assert_non_null(d);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_string_equal(sys_dir_name(d, i), sorted[i]);
+	assert_null(sys_dir_name(d, 6));
+	sys_dir_free(d);
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	rmdir(dir);
+	assert_int_equal(sys_kind(dir), SYS_MISSING);
+	assert_null(sys_dir_open(dir, &error));
+	assert_int_equal(error, -ENOENT);
+}
+
+static void a_signal_is_remembered_and_the_second_is_not_ours(void **state)
+{
+	struct err err = { 0 };
+	struct engine_limits limits = { 0 };
+	struct engine *eng = engine_new(&limits, &err);
+	struct sigaction now;
+
+	assert_non_null(eng);
+	sys_stop_on_signals(eng);
+	assert_int_equal(sys_stop_signal(), 0);
+	raise(SIGTERM);
+	assert_int_equal(sys_stop_signal(), SIGTERM);
+	sigaction(SIGTERM, NULL, &now);
+	assert_ptr_equal(now.sa_handler, SIG_DFL);
+	sys_stop_on_signals(NULL);
+	engine_free(eng);
+}
+
+static void clocks_go_on(void **state)
+{
+	uint64_t before = sys_now_ns();
+
+	sys_sleep(2);
+	assert_true(sys_now_ns() - before >= 2000000);
+	assert_true(sys_cpu_ns() > 0);
+}
+
+static void the_rest_of_the_machine(void **state)
+{
+	char name[8];
+
+	assert_true(sys_columns(-1) > 0);
+	assert_false(sys_isatty(-1));
+	assert_int_equal(sys_hostname(name, 0), -EINVAL);
+	assert_string_equal(sys_error_text(-ENOENT), sys_error_text(ENOENT));
+	assert_true(sys_page_size() >= 4096);
+	assert_int_equal(sys_pid(), getpid());
+	assert_true(falco_version()[0] != '\0');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_at_once_unless_buffered), cmocka_unit_test(keeps_the_order_of_small_and_large),
+		cmocka_unit_test(an_error_stays), cmocka_unit_test(directories_are_sorted_by_bytes),
+		cmocka_unit_test(a_signal_is_remembered_and_the_second_is_not_ours), cmocka_unit_test(clocks_go_on),
+		cmocka_unit_test(the_rest_of_the_machine),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
