@@ -139,4 +139,4 @@ deb: all
 clean:
 	$(Q)rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
