@@ -204,6 +204,9 @@ static void kinds_of_all_descriptors(void **state)
 	struct fd_draft file = { .type = FD_FILE }, v2 = { .type = FD_FILE_V2 }, odd = { .type = FD_UNSUPPORTED };
 	struct value v;
 
+	works_on(EV_SYSCALL_READ_X, NULL);
+	assert_false(ask_value("fd.types", false, &v));
+	expect_items("fd.types", "");
 	works_on(EV_SYSCALL_READ_X, &file);
 	fd_publish(st.fds, &evt.thread->fds, 5, &v2);
 	assert_true(ask_value("fd.types", false, &v));

@@ -836,8 +836,8 @@ static void test_base64(void **unused)
 {
 	static const char *const cases[][2] = {
 		{ "aGVsbG8=", "hello" }, { "d29ybGQgIQ==", "world !" }, { "d29ybGQgIQ", "world !" }, { "", "" },
-		{ "YWFhYmJi", "aaabbb" }, { "a", NULL }, { "=", NULL }, { "==", NULL }, { "aGV*", NULL }, { "aGVsbG9=", NULL },
-		{ "aGVs====", NULL }, { "aGkA", "hi" },
+		{ "YWFhYmJi", "aaabbb" }, { "a", NULL }, { "=", NULL }, { "==", NULL }, { "aGV*", NULL },
+		{ "aGVsbG9=", NULL }, { "aGVs====", NULL }, { "aGkA", "hi" },
 	};
 	int x = transform(TR_B64, field(NAME), -1, NULL);
 
@@ -1054,15 +1054,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(missing_is_false_whatever_the_operator), T(text), T(regex_is_posix_and_takes_the_whole_value), T(bytes),
-		T(numbers), T(numbers_that_are_none), T(doubles_take_whole_numbers), T(bools), T(ports), T(addresses),
+		T(missing_is_false_whatever_the_operator), T(text), T(regex_is_posix_and_takes_the_whole_value),
+		T(bytes), T(numbers), T(numbers_that_are_none), T(doubles_take_whole_numbers), T(bools), T(ports),
+		T(addresses),
 		T(networks), T(either_end), T(any_of_several_values), T(lists), T(modifiers), T(comparing_two_fields),
 		T(types_that_events_decide), T(near), T(only_presence_of_other_types), T(event_types_are_known),
 		T(arguments), T(unknown_field), T(equal_ones_are_one), T(each_field_is_read_once_per_event),
 		T(stateful_fields_are_read_each_time), T(answers_of_long_ago_are_forgotten), T(scopes_are_joined),
 		T(letters), T(base64), T(len), T(join_and_concat), T(getopt), T(transformers_refuse),
-		T(scratch_used_up_is_missing), T(alert_stands_alone), T(alert_is_cut_at_a_megabyte), T(outputs_refuse),
-		T(wanted_events), T(names),
+		T(scratch_used_up_is_missing), T(alert_stands_alone), T(alert_is_cut_at_a_megabyte),
+		T(outputs_refuse), T(wanted_events), T(names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

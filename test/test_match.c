@@ -43,13 +43,16 @@ static bool same_as_fnmatch(struct arena *a, struct str pattern, struct str s, b
 static void test_glob_is_fnmatch(void **unused)
 {
 	static const char *const cases[][2] = {
-		{ "", "" }, { "*", "" }, { "?", "" }, { "a", "a" }, { "a*", "a/b/c" }, { "*c", "a/b/c" }, { "*b*", "a/b/c" },
+		{ "", "" }, { "*", "" }, { "?", "" }, { "a", "a" }, { "a*", "a/b/c" }, { "*c", "a/b/c" },
+		{ "*b*", "a/b/c" },
 		{ "a?c", "a/c" }, { "[a-c]x", "bx" }, { "[!a-c]x", "bx" }, { "[^a-c]x", "dx" }, { "[]a]", "]" },
 		{ "[]-a]", "^" }, { "[!]a]", "b" }, { "[a", "[a" }, { "a[", "a[" }, { "a]", "a]" }, { "\\*", "*" },
 		{ "\\*", "x" }, { "a\\", "a\\" }, { "\\", "\\" }, { "[\\]]", "]" }, { "[a-]", "-" }, { "[-a]", "-" },
 		{ "[[:digit:]]x", "7x" }, { "[[:digit:]a]", "a" }, { "[[:nosuch:]]", "a" }, { "[[:alpha:]-z]", "-" },
-		{ "[[.a.]]", "a" }, { "[[=a=]]", "a" }, { "[[.-.]]", "-" }, { "[a-[.c.]]", "b" }, { "[:alpha:]", "p" },
-		{ "/p?/q?", "/p\xff/q\xff" }, { "*a*b*c*d", "abcabcabcd" }, { "**a", "ba" }, { ".*", ".x" }, { "*", ".x" },
+		{ "[[.a.]]", "a" }, { "[[=a=]]", "a" }, { "[[.-.]]", "-" }, { "[a-[.c.]]", "b" },
+		{ "[:alpha:]", "p" },
+		{ "/p?/q?", "/p\xff/q\xff" }, { "*a*b*c*d", "abcabcabcd" }, { "**a", "ba" }, { ".*", ".x" },
+		{ "*", ".x" },
 		{ "[A-C]", "b" }, { "X*y", "xY" }, { "[[:upper:]]", "a" }, { "[[:upper:]]", "A" }, { "[b-a]", "a" },
 		{ "a**", "a" }, { "***", "x" }, { "[*]", "*" }, { "[?]x", "?x" }, { "[!*]", "*" }, { "a[b", "a[b" },
 		{ "[*-", "[x-" }, { "[a-\\", "[a-\\" },
@@ -292,8 +295,10 @@ static void test_utf8(void **unused)
 {
 	static const char *const cases[][2] = {
 		{ "", "" }, { "plain text of more than eight", "plain text of more than eight" },
-		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" }, { "\xff", "?" }, { "a\xc3", "a?" }, { "\xc0\x80", "??" },
-		{ "\xe2\x82", "?" }, { "\xe2\x82(", "?(" }, { "\xed\xa0\x80", "???" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" }, { "\xff", "?" }, { "a\xc3", "a?" },
+		{ "\xc0\x80", "??" },
+		{ "\xe2\x82", "?" }, { "\xe2\x82(", "?(" }, { "\xed\xa0\x80", "???" },
+		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
 		{ "\xf0\x9f\x98", "?" }, { "\xf4\x90\x80\x80", "????" }, { "\xf5", "?" }, { "\xe0\x9f\xbf", "???" },
 	};
 	struct arena a = { .limit = 1 << 20 };

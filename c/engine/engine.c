@@ -6,6 +6,7 @@
 #include "gate.h"
 #include "load.h"
 #include "parse.h"
+#include "ruleset.h"
 #include "scap.h"
 
 enum { MAX_SCRATCH = 16 << 20 };
@@ -60,6 +61,8 @@ int engine_open_replay(struct engine *eng, const char *path, struct err *err)
 
 void engine_use(struct engine *eng, struct ruleset *rules)
 {
+	if (rules)
+		ruleset_forget(rules);
 	eng->rules = eng->evt.rules = rules;
 }
 
@@ -84,8 +87,7 @@ static void decode(struct engine *eng, const struct scap_rec *rec)
 			sc = syscall_of_native((uint32_t)native);
 		e->h.sc = (uint32_t)sc;
 	}
-	if (!++e->serial)
-		e->serial = 1;
+	ruleset_next_event(eng->rules, e);
 	eng->st.bad_params += rec->bad_params;
 }
 

@@ -67,77 +67,65 @@ void fd_rec_drop(struct fds *f, struct fd_rec *r)
 
 /* ------------------------------------------------------------------ tables */
 
-struct fdtable *fdtable_new(struct fds *f)
+struct fdtable *fdtable_share(struct fds *f, struct fdtable *t)
 {
-	struct fdtable *t = calloc(1, sizeof *t);
+	struct fdtable *fork = malloc(sizeof *fork);
 
-	if (t)
-		t->refs = 1;
-	else
+	if (!fork) {
 		f->overflow++;
-	return t;
-}
-
-struct fdtable *fdtable_share(struct fdtable *t)
-{
-	t->refs++;
-	return t;
+		return NULL;
+	}
+	*fork = (struct fdtable){ t->order, t->copies + 1 };
+	t->order->refs++;
+	return fork;
 }
 
 void fdtable_drop(struct fds *f, struct fdtable *t)
 {
-	uint64_t fd;
 	struct fd_rec *r;
+	int64_t fd;
 
-	if (!t || --t->refs)
+	if (!t)
 		return;
-	for (uint32_t i = 0; map_next(&t->map, &i, &fd, &r);)
-		fd_rec_drop(f, r);
-	map_free(&t->map);
+	if (--t->order->refs == 0) {
+		for (uint32_t pos = 0; fdtable_next(t, &pos, &fd, &r);)
+			fd_rec_drop(f, r);
+		fd_order_free(t->order);
+	}
 	free(t);
 }
 
-/* Makes *t a table of its holder's own: new if there is none, a copy if others hold it too. */
-static bool make_own(struct fds *f, struct fdtable **t)
+static void ref_rec(struct fd_rec *r)
 {
-	struct fdtable *old = *t, *own;
-	uint64_t fd;
-	struct fd_rec *r;
+	r->refs++;
+}
 
-	if (old && old->refs == 1)
+bool fdtable_settle(struct fds *f, struct fdtable **t)
+{
+	if (*t ? fdtable_own(*t, ref_rec) : (*t = fdtable_alloc()) != NULL)
 		return true;
-	own = fdtable_new(f);
-	if (!own)
-		return false;
-	if (old && old->map.n) {
-		own->map = (struct map){ .n = old->map.n, .cap = old->map.cap };
-		own->map.slots = malloc(old->map.cap * sizeof *own->map.slots);
-		if (!own->map.slots) {
-			free(own);
-			f->overflow++;
-			return false;
-		}
-		memcpy(own->map.slots, old->map.slots, old->map.cap * sizeof *own->map.slots);
-		for (uint32_t i = 0; map_next(&own->map, &i, &fd, &r);)
-			r->refs++;
-	}
-	fdtable_drop(f, old);
-	*t = own;
-	return true;
+	f->overflow++;
+	return false;
 }
 
 /* Takes over one reference to `rec`. */
 static struct fd_rec *put(struct fds *f, struct fdtable **t, int64_t fd, struct fd_rec *rec)
 {
-	struct fd_rec *old;
+	struct fd_node *node;
 
-	if (!rec || fd < 0 || !make_own(f, t))
+	if (!rec || fd < 0)
 		goto refuse;
-	old = map_get(&(*t)->map, (uint64_t)fd);
-	if ((!old && (*t)->map.n >= f->max_per_table) || !map_put(&(*t)->map, (uint64_t)fd, rec))
-		goto refuse;
-	fd_rec_drop(f, old);
-	return rec;
+	if (!fdtable_settle(f, t)) {
+		fd_rec_drop(f, rec);
+		return NULL;
+	}
+	if ((node = fdtable_node(*t, fd))) {
+		fd_rec_drop(f, node->rec);
+		node->rec = rec;
+		return rec;
+	}
+	if (fdtable_count(*t) < f->max_per_table && fdtable_put(*t, fd, rec))
+		return rec;
 refuse:
 	f->overflow += fd >= 0;
 	fd_rec_drop(f, rec);
@@ -156,8 +144,8 @@ struct fd_rec *fd_alias(struct fds *f, struct fdtable **t, int64_t fd, struct fd
 
 void fd_remove(struct fds *f, struct fdtable **t, int64_t fd)
 {
-	if (fdtable_get(*t, fd) && make_own(f, t))
-		fd_rec_drop(f, map_take(&(*t)->map, (uint64_t)fd));
+	if (fdtable_get(*t, fd) && fdtable_settle(f, t))
+		fd_rec_drop(f, fdtable_take(*t, fd));
 }
 
 uint64_t fds_overflow(const struct fds *f)

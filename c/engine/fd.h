@@ -4,7 +4,7 @@
  *
  * struct fd_rec    immutable once published, reference-counted. A change publishes a new record under the number;
  *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it.
- * struct fdtable   number -> record, shared copy-on-write between a process and its forks.
+ * struct fdtable   number -> record, shared copy-on-write between a process and its forks (fdtable.h).
  *
  *	struct fd_draft d = { .type = FD_FILE, .name = STR("/etc/passwd") };
  *	fd_publish(fds, &thread->fds, 3, &d);
@@ -12,8 +12,8 @@
 #ifndef FALCO_FD_H
 #define FALCO_FD_H
 
-#include "../map.h"
 #include "../str.h"
+#include "fdtable.h"
 
 /* Numbers of the capture format's FDL block. */
 enum fd_type {
@@ -59,29 +59,44 @@ struct fd_rec {
 	char text[];
 };
 
-struct fdtable {
-	uint32_t refs;
-	struct map map;			/* fd -> struct fd_rec * */
-};
-
 /* The owner of all records and tables of one engine. */
 struct fds;
 
 struct fds *fds_new(uint32_t max_per_table);
 void fds_free(struct fds *f);
 
-struct fdtable *fdtable_new(struct fds *f);
-struct fdtable *fdtable_share(struct fdtable *t);		/* one more reference */
-void fdtable_drop(struct fds *f, struct fdtable *t);		/* NULL allowed */
+struct fdtable *fdtable_share(struct fds *f, struct fdtable *t);	/* a fork's table; NULL: out of memory, counted */
+void fdtable_drop(struct fds *f, struct fdtable *t);			/* NULL allowed */
+/* Makes *t (NULL: none yet) a table of its holder's own, whose order is right. false: out of memory, counted. */
+bool fdtable_settle(struct fds *f, struct fdtable **t);
 
 static inline struct fd_rec *fdtable_get(const struct fdtable *t, int64_t fd)
 {
-	return t && fd >= 0 ? map_get(&t->map, (uint64_t)fd) : NULL;
+	struct fd_node *node = t && fd >= 0 ? fdtable_node(t, fd) : NULL;
+	return node ? node->rec : NULL;
 }
 
 static inline uint32_t fdtable_count(const struct fdtable *t)
 {
-	return t ? t->map.n : 0;
+	return t ? t->order->n : 0;
+}
+
+/* Walks all entries; *pos from 0. The order is right in a settled table. The entry just seen may be removed from an own
+ * table meanwhile, or its record replaced. */
+static inline bool fdtable_next(const struct fdtable *t, uint32_t *pos, int64_t *fd, struct fd_rec **rec)
+{
+	if (!t || *pos == UINT32_MAX)
+		return false;
+
+	const struct fd_node *nodes = t->order->nodes, *node;
+	uint32_t i = *pos ? *pos : nodes[0].next;
+	if (!i)
+		return false;
+	node = &nodes[i];
+	*fd = node->fd;
+	*rec = node->rec;
+	*pos = node->next ? node->next : UINT32_MAX;
+	return true;
 }
 
 /* Publishes a record under `fd` in *t (made or unshared as needed). Returns it, borrowed; NULL: limit reached or out

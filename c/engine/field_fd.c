@@ -100,16 +100,16 @@ int get_fd_typechar(const struct field_ctx *c, struct value *v)
 }
 
 /* The kinds of all descriptors, each once. None: missing in an output, in comparisons the empty list that it is. */
-static int all_types(const struct field_ctx *c, struct value *v, const struct fdtable *fds)
+static int all_types(const struct field_ctx *c, struct value *v, struct fdtable **fds)
 {
 	struct value *items = arena_get(c->e->scratch, FD_TYPE_COUNT * sizeof *items);
 	struct fd_rec *r;
-	uint64_t fd;
+	int64_t fd;
 	uint32_t n = 0;
 
-	if (!items)
+	if (!items || (fds && *fds && !fdtable_settle(c->e->st->fds, fds)))
 		return 0;
-	for (uint32_t pos = 0; fds && map_next(&fds->map, &pos, &fd, &r);) {
+	for (uint32_t pos = 0; fds && fdtable_next(*fds, &pos, &fd, &r);) {
 		const char *word = fd_type_word(r);
 		uint32_t i = 0;
 
@@ -133,12 +133,12 @@ int get_fd_types(const struct field_ctx *c, struct value *v)
 
 	if (!field_fd(c->e, &r))
 		return 0;
-	struct fdtable *fds = thread_fds(c->e->st->threads, t);
+	struct fdtable **fds = thread_fds_slot(c->e->st->threads, t);
 	if (!c->arg->given || !c->arg->is_index)
 		return all_types(c, v, fds);
 
 	struct value *item = arena_get(c->e->scratch, sizeof *item);
-	if (!item || !(r = fdtable_get(fds, c->arg->index)))
+	if (!item || !(r = fdtable_get(fds ? *fds : NULL, c->arg->index)))
 		return 0;
 	*item = (struct value){ .type = v->type, .format = v->format };
 	value_str(item, str_of(fd_type_word(r)));

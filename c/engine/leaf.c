@@ -23,10 +23,10 @@ static bool text_ne(const struct cmp *c, const struct subject *s)
 	return !str_eq(text_of(s), c->one.s);
 }
 
-#define TEXT_ORDER(name, op)                                                                                          \
-	static bool name(const struct cmp *c, const struct subject *s)                                                \
-	{                                                                                                             \
-		return text_cmp(text_of(s), c->one.s) op 0;                                                           \
+#define TEXT_ORDER(name, op) \
+	static bool name(const struct cmp *c, const struct subject *s) \
+	{ \
+		return text_cmp(text_of(s), c->one.s) op 0; \
 	}
 TEXT_ORDER(text_lt, <)
 TEXT_ORDER(text_le, <=)
@@ -93,15 +93,15 @@ static bool text_under(const struct cmp *c, const struct subject *s)
 	return pathset_has(c->paths, text_of(s));
 }
 
-#define NUM_TEST(name, member, op)                                                                                    \
-	static bool name(const struct cmp *c, const struct subject *s)                                                \
-	{                                                                                                             \
-		return s->v->num.member op c->one.num.member;                                                         \
+#define NUM_TEST(name, member, op) \
+	static bool name(const struct cmp *c, const struct subject *s) \
+	{ \
+		return s->v->num.member op c->one.num.member; \
 	}
-#define NUM_ORDER(prefix, member)                                                                                     \
-	NUM_TEST(prefix##_lt, member, <)                                                                              \
-	NUM_TEST(prefix##_le, member, <=)                                                                             \
-	NUM_TEST(prefix##_gt, member, >)                                                                              \
+#define NUM_ORDER(prefix, member) \
+	NUM_TEST(prefix##_lt, member, <) \
+	NUM_TEST(prefix##_le, member, <=) \
+	NUM_TEST(prefix##_gt, member, >) \
 	NUM_TEST(prefix##_ge, member, >=)
 NUM_ORDER(signed, i)
 NUM_ORDER(unsigned, u)
@@ -390,12 +390,13 @@ static int keep_regex(struct ruleset *rs, struct cmp *c, struct str pattern, str
 	rc = regex_new(&c->re, pattern.p, pattern.len, why, sizeof why);
 	if (rc == 0)
 		rs->regexes[rs->nregexes++] = c->re;
-	return rc == -EINVAL ? err_set(err, EINVAL, "%s is no regular expression (POSIX extended, as RE2 reads it): %s",
-				       quote(pattern).text, why) : rc;
+	return rc != -EINVAL ? rc : err_set(err, EINVAL, "%s is no regular expression (POSIX extended, by RE2): %s",
+					    quote(pattern).text, why);
 }
 
 /* One constant. */
-static int build_one(struct ruleset *rs, const struct leaf *l, struct cmp *c, const struct operand *o, struct err *err)
+static int build_one(struct ruleset *rs, const struct leaf *l, struct cmp *c, const struct operand *o,
+		     struct err *err)
 {
 	char *folded;
 

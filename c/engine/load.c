@@ -195,19 +195,18 @@ static int load_lists_end(void *ctx)
 	uint8_t ports[65536 / 8] = { 0 };
 	struct thread *t;
 	struct fd_rec *rec;
-	uint64_t fd;
+	int64_t fd;
 
 	for (uint32_t pos = 0; thread_next(st->threads, &pos, &t);) {
 		thread_adopt(st->threads, t);
-		for (uint32_t i = 0; t->fds && map_next(&t->fds->map, &i, &fd, &rec);)
+		for (uint32_t i = 0; fdtable_next(t->fds, &i, &fd, &rec);)
 			if (fd_is_listen(rec))
 				ports[rec->d.addr.dport / 8] |= (uint8_t)(1 << rec->d.addr.dport % 8);
 	}
-	/* publishing under a number that is there changes no slot's place, so the walk may go on */
 	for (uint32_t pos = 0; thread_next(st->threads, &pos, &t);)
-		for (uint32_t i = 0; t->fds && map_next(&t->fds->map, &i, &fd, &rec);)
+		for (uint32_t i = 0; fdtable_next(t->fds, &i, &fd, &rec);)
 			if (rec->d.type == FD_IPV4 && !(rec->d.bits & (FD_CLIENT | FD_SERVER)))
-				settle_role(st, t, (int64_t)fd, rec, ports);
+				settle_role(st, t, fd, rec, ports);
 	return 0;
 }
 

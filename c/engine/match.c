@@ -293,7 +293,7 @@ struct char_class {
 	int (*is)(int);
 };
 
-/* In the C locale these are ASCII; the engine never sets another one for LC_CTYPE, and bytes above 127 are kept out. */
+/* In the C locale these are ASCII; bytes above 127 are kept out whatever the locale. */
 static const struct char_class char_classes[] = {
 	{ "alpha", isalpha }, { "digit", isdigit }, { "alnum", isalnum }, { "upper", isupper },
 	{ "lower", islower }, { "space", isspace }, { "blank", isblank }, { "punct", ispunct },
@@ -671,7 +671,8 @@ static bool match_below(const struct pathset *set, uint32_t node, struct str pat
 		if (child && match_below(set, child, path))
 			return true;
 		for (; g; g = set->globs[g - 1].next)
-			if (glob_has(&set->globs[g - 1].glob, name) && match_below(set, set->globs[g - 1].child, path))
+			if (glob_has(&set->globs[g - 1].glob, name) &&
+			    match_below(set, set->globs[g - 1].child, path))
 				return true;
 		return false;
 	}

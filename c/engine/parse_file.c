@@ -136,22 +136,21 @@ void parse_close_range(struct evt *e)
 
 	if (!slot || !*slot || !param_int(e, 0, &res) || res < 0)
 		return;
-	/* walk a table that cannot change underneath: the old one, held */
-	struct fdtable *held = fdtable_share(*slot);
+	if (!fdtable_settle(e->st->fds, slot))
+		return;
 	struct fd_rec *rec;
-	uint64_t fd;
-	for (uint32_t i = 0; map_next(&held->map, &i, &fd, &rec);) {
-		if ((int64_t)fd < first || (int64_t)fd > last)
+	int64_t fd;
+	for (uint32_t pos = 0; fdtable_next(*slot, &pos, &fd, &rec);) {
+		if (fd < first || fd > last)
 			continue;
 		if (!mark) {
-			fd_remove(e->st->fds, slot, (int64_t)fd);
+			fd_remove(e->st->fds, slot, fd);
 		} else if (!(rec->d.openflags & OPEN_CLOEXEC)) {
 			struct fd_draft d = rec->d;
 			d.openflags |= OPEN_CLOEXEC;
-			fd_publish(e->st->fds, slot, (int64_t)fd, &d);
+			fd_publish(e->st->fds, slot, fd, &d);
 		}
 	}
-	fdtable_drop(e->st->fds, held);
 }
 
 /* ------------------------------------------------------------------ copies */

@@ -305,9 +305,9 @@ void parse_accept(struct evt *e)
 static bool has_server_port(const struct fdtable *fds, uint16_t port)
 {
 	struct fd_rec *r;
-	uint64_t fd;
+	int64_t fd;
 
-	for (uint32_t i = 0; fds && map_next(&fds->map, &i, &fd, &r);)
+	for (uint32_t pos = 0; fdtable_next(fds, &pos, &fd, &r);)
 		if (fd_is_v4(r) && r->d.addr.dport == port)
 			return true;
 	return false;
@@ -316,9 +316,9 @@ static bool has_server_port(const struct fdtable *fds, uint16_t port)
 static bool has_client_port(const struct fdtable *fds, uint16_t port)
 {
 	struct fd_rec *r;
-	uint64_t fd;
+	int64_t fd;
 
-	for (uint32_t i = 0; fds && map_next(&fds->map, &i, &fd, &r);)
+	for (uint32_t pos = 0; fdtable_next(fds, &pos, &fd, &r);)
 		if (r->d.type == FD_IPV4 && r->d.addr.sport == port)
 			return true;
 	return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What process events do to the thread table: clone, exec, exit, and changes of a thread's own attributes. */
 #include <stdlib.h>
+#include "../map.h"
 #include "parse.h"
 #include "path.h"
 
@@ -130,7 +131,7 @@ static void inherit(struct state *st, struct thread *child, const struct thread 
 		return;
 	}
 	struct fdtable *fds = thread_fds(st->threads, model);
-	child->fds = fds ? fdtable_share(fds) : NULL;
+	child->fds = fds ? fdtable_share(st->fds, fds) : NULL;
 	thread_set_text(st->threads, &child->cwd, thread_cwd(st->threads, model));
 }
 
@@ -364,26 +365,28 @@ static bool closes_on_exec(const struct fd_rec *rec)
 	return rec->d.openflags & OPEN_CLOEXEC || ((type == FD_EVENTPOLL || type == FD_MEMFD) && rec->d.openflags & 1);
 }
 
+static bool has_some_to_close(const struct fdtable *fds)
+{
+	struct fd_rec *rec;
+	int64_t fd;
+
+	for (uint32_t pos = 0; fdtable_next(fds, &pos, &fd, &rec);)
+		if (closes_on_exec(rec))
+			return true;
+	return false;
+}
+
 static void close_on_exec(struct state *st, struct thread *t)
 {
 	struct fdtable **slot = thread_fds_slot(st->threads, t);
 	struct fd_rec *rec;
-	uint64_t fd;
+	int64_t fd;
 
-	if (!slot)
+	if (!slot || !has_some_to_close(*slot) || !fdtable_settle(st->fds, slot))
 		return;
-again:
-	for (uint32_t i = 0; *slot && map_next(&(*slot)->map, &i, &fd, &rec);) {
-		if (!closes_on_exec(rec))
-			continue;
-		struct fdtable *shared = *slot;
-		fd_remove(st->fds, slot, (int64_t)fd);
-		if (*slot != shared)
-			goto again;	/* it was a fork's share: go on in our own copy */
-		if (fdtable_get(*slot, (int64_t)fd))
-			return;		/* out of memory for a copy */
-		i--;			/* removing may have moved another entry here */
-	}
+	for (uint32_t pos = 0; fdtable_next(*slot, &pos, &fd, &rec);)
+		if (closes_on_exec(rec))
+			fd_remove(st->fds, slot, fd);
 }
 
 void parse_execve(struct evt *e)

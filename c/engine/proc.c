@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "../err.h"
+#include "../map.h"
 #include "parse.h"
 #include "state.h"
 

@@ -17,6 +17,7 @@
 #ifndef FALCO_RULESET_H
 #define FALCO_RULESET_H
 
+#include <errno.h>
 #include "field.h"
 #include "leaf.h"
 #include "../map.h"
@@ -83,6 +84,20 @@ struct ruleset {
 	size_t alert_cap;
 	uint64_t alert_cuts;				/* strings and lists cut for want of room */
 };
+
+/* While loading. Memory that dies with the ruleset, zeroed; a copy of a text with a NUL behind it. */
+void *ruleset_zero(struct ruleset *rs, size_t n);
+bool ruleset_copy(struct ruleset *rs, struct str s, struct str *out);
+
+static inline int no_memory(struct err *err)
+{
+	return err_set(err, ENOMEM, "out of memory while loading rules");
+}
+
+struct expr *expr_at(const struct ruleset *rs, int32_t id);	/* NULL: no such one */
+/* What depends on `a` of that scope and on `b`. Scopes all alike: that one; else the event's. One that is stateful
+ * makes the whole stateful; constants do not count. */
+uint8_t expr_join_scope(const struct expr *a, uint8_t scope, const struct expr *b);
 
 /* A field by its row: ruleset_field() looks the row up by name. arg.p NULL: no argument. */
 int ruleset_field_row(struct ruleset *rs, const struct field_def *def, struct str arg, struct err *err);

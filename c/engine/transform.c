@@ -462,7 +462,7 @@ int transform_check(struct expr *x, struct err *err)
 	if (x->text.p && x->transformer != TR_GETOPT)
 		return err_set(err, EINVAL, "%s() takes no argument in brackets", row->name);
 	if (x->text.p && x->text.len != 1)
-		return err_set(err, EINVAL, "the argument in brackets behind getopt() must be one option letter, not %s",
+		return err_set(err, EINVAL, "what stands in brackets behind getopt() must be one letter, not %s",
 			       quote(x->text).text);
 	return row->most == 1 ? check_single(x, err) : check_multiple(x, err);
 }

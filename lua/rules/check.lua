@@ -77,6 +77,18 @@ function M.tree(checker, ast)
   return tree
 end
 
+-- Is the text one field or transformer call? nil, or an error of ruleset.lua or the grammar.
+function M.operand_error(checker, text)
+  local operand, after = grammar.operand(text, 1)
+  if not operand then
+    return after
+  elseif after <= #text then
+    return { message = ("'%s' is no field"):format(text) }
+  end
+  local _, err = ruleset.operand(checker.rs, operand)
+  return err
+end
+
 -- ------------------------------------------------------------------ messages
 
 local function place(check, from, stop)
@@ -88,7 +100,10 @@ function M.report(errors, ctx, own_rope)
     local check, err = e.check, e.err
     if not check.reported then
       check.reported = true
-      local notes = check.rope ~= own_rope and { { place = ctx.node, message = ("in a macro that '%s' uses"):format(ctx.name) } } or nil
+      local notes
+      if check.rope ~= own_rope then
+        notes = { { place = ctx.node, message = ("in a macro that '%s' uses"):format(ctx.name) } }
+      end
       context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", place(check, err.from, err.stop), err.message,
         { notes = notes, near = err.near, hint = err.hint })
     else
@@ -110,9 +125,23 @@ end
 
 local out_u32, out_u32_2, out_i32 = ffi.new("uint32_t[1]"), ffi.new("uint32_t[1]"), ffi.new("int32_t[1]")
 
+local first_words
+
+-- "proc", "fd" ...: what field names begin with.
+local function begins_like_field(text)
+  if not first_words then
+    first_words = {}
+    for i = 0, core.C.field_count() - 1 do
+      first_words[core.cstr(core.C.field_info(i).name):match("^%a[%w_]*")] = true
+    end
+  end
+  local word = text:match("^(%a[%w_]*)%.%a")
+  return word and first_words[word]
+end
+
 -- Is the whole text a field, with or without an argument?
 local function is_field(text)
-  return text:find("^%a[%w_]*%.%a") and core.C.field_prefix(text, #text, out_u32, out_u32_2, out_i32) == #text
+  return begins_like_field(text) and core.C.field_prefix(text, #text, out_u32, out_u32_2, out_i32) == #text
 end
 
 local function is_transformer_call(text)
@@ -126,18 +155,26 @@ local function is_literal_regex(text)
   return not body:find("[.+*?^$()%[%]{}|\\]")
 end
 
-local function warn_value(ctx, check, value)
-  local text = value.text:gsub("%s", "")
-  local where = place(check, value.from, value.stop)
-  if check.op == core.C.OP_REGEX and is_literal_regex(value.text) then
-    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' needs no regular expression"):format(value.text),
-      { hint = "=, contains, startswith and endswith are faster" })
+-- What is doubtful about a constant: message and advice, or nil.
+local function doubt(check, value)
+  if check.op ~= core.C.OP_REGEX and not value.text:find("[.(]") then
+    return nil
   end
-  if is_field(text) then
-    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' is a field, but stands here as a text"):format(value.text),
-      { hint = ("to compare with the field's value, write val(%s)"):format(text) })
+  local text = value.text:gsub("%s", "")
+  if check.op == core.C.OP_REGEX and is_literal_regex(value.text) then
+    return ("'%s' needs no regular expression"):format(value.text), "=, contains, startswith and endswith are faster"
+  elseif is_field(text) then
+    return ("'%s' is a field, but stands here as a text"):format(value.text),
+      ("to compare with the field's value, write val(%s)"):format(text)
   elseif is_transformer_call(text) then
-    context.warn(ctx, "LOAD_COMPILE_CONDITION", where, ("'%s' looks like a transformer, but stands here as a text"):format(value.text))
+    return ("'%s' looks like a transformer, but stands here as a text"):format(value.text)
+  end
+end
+
+local function warn_value(ctx, check, value)
+  local message, hint = doubt(check, value)
+  if message then
+    context.warn(ctx, "LOAD_COMPILE_CONDITION", place(check, value.from, value.stop), message, { hint = hint })
   end
 end
 
@@ -147,8 +184,8 @@ local function warn_deprecated(ctx, check, operand)
   end
   local i = operand.kind == "field" and core.C.field_find(operand.name, #operand.name) or -1
   if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
-    context.warn(ctx, "LOAD_DEPRECATED_ITEM", place(check, operand.from, operand.stop), ("field '%s' is deprecated"):format(operand.name),
-      { deprecated_field = operand.name })
+    context.warn(ctx, "LOAD_DEPRECATED_ITEM", place(check, operand.from, operand.stop),
+      ("field '%s' is deprecated"):format(operand.name), { deprecated_field = operand.name })
   end
 end
 

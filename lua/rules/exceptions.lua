@@ -27,7 +27,7 @@ local function read_entry(ctx, node, depth)
       context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, ("more than %d values in exceptions"):format(MAX_VALUES))
     end
     return nil
-  elseif node.kind == "map" or depth > MAX_DEPTH then
+  elseif node.kind == "map" or (node.kind == "seq" and depth > MAX_DEPTH) then
     context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, "expected a single value or a list of them")
     return nil
   elseif node.kind == "scalar" then

@@ -19,7 +19,7 @@ local M = {}
 M.MAX_CHECKS = 50000		-- of one rule, with all its macros
 M.MAX_DEPTH = 1200		-- of its tree
 local MAX_TEXT = 4 * 1024 * 1024
-local MAX_ITEMS = 2000000	-- of all lists, lists inside lists dissolved
+local MAX_ITEMS = 500000	-- of all lists, lists inside lists dissolved
 local MAX_NESTED = 200		-- lists inside lists, macros inside macros, when redefinitions turn their order around
 
 -- ------------------------------------------------------------------ lists
@@ -229,7 +229,8 @@ local function undefined(state, node, user)
   else
     more.near = diag.suggest(name, known)
   end
-  context.fail(user.ctx, "LOAD_ERR_VALIDATE", rope.place(node.rope, node.from, node.stop), ("undefined macro '%s'"):format(name), more)
+  context.fail(user.ctx, "LOAD_ERR_VALIDATE", rope.place(node.rope, node.from, node.stop),
+    ("undefined macro '%s'"):format(name), more)
 end
 
 local function resolve_one(state, node, user)

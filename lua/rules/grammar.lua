@@ -54,7 +54,8 @@ local KEYWORD = { ["and"] = true, ["or"] = true, ["not"] = true }
 -- Names that the C core knows, and what kind of right side each operator takes.
 local function vocabulary()
   local c = core.C
-  local v = { ops = {}, op_names = {}, transformers = {}, modifiers = { oneof = c.MOD_ONEOF, anyof = c.MOD_ANYOF, allof = c.MOD_ALLOF } }
+  local v = { ops = {}, op_names = {}, transformers = {} }
+  v.modifiers = { oneof = c.MOD_ONEOF, anyof = c.MOD_ANYOF, allof = c.MOD_ALLOF }
   local class = { [c.OP_EXISTS] = "none", [c.OP_LT] = "number", [c.OP_LE] = "number", [c.OP_GT] = "number",
                   [c.OP_GE] = "number", [c.OP_IN] = "list", [c.OP_INTERSECTS] = "list", [c.OP_PMATCH] = "list" }
   for op = 0, c.OP_COUNT - 1 do
@@ -371,7 +372,8 @@ end
 function Parser:guessed_operator(word, from)
   local near = diag.suggest(word, vocab().op_names)
   if near then
-    return near, from, vocab().ops[near], { message = ("'%s' is no operator"):format(word), from = from, stop = self.at, near = near }
+    local err = { message = ("'%s' is no operator"):format(word), from = from, stop = self.at, near = near }
+    return near, from, vocab().ops[near], err
   end
 end
 

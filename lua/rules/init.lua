@@ -22,7 +22,7 @@
 --   local n = prog.match(evt)             -- hits: prog.hits[0 .. n-1] index result.rules (1-based)
 --
 -- load(opts) -> result
---   opts.files         { {name =, text =}, ... } in load order; one error of text: say text = nil, error = "why" (LOAD_ERR_FILE_READ)
+--   opts.files         { {name =, text =}, ... } in load order; of one that cannot be read { name =, error = "why" }
 --   opts.ruleset       struct ruleset *, filled with leaves and outputs
 --   opts.diag          diag list (diag.new()); every error and warning of every file goes there
 --   opts.min_priority  0-7 (7): rules of a higher number are loaded but not enabled
@@ -78,6 +78,19 @@ local function condition_rope(state, rule)
   rope.add(out, ")", rule.node)
   exceptions.write(out, rule.exceptions)
   return rope.finish(out)
+end
+
+-- Fields of exceptions that have no values yet are in no condition; they must exist all the same.
+local function check_exceptions(checker, rule)
+  for _, ex in ipairs(rule.exceptions) do
+    for _, field in ipairs(#ex.values == 0 and (ex.fields.items or { ex.fields }) or {}) do
+      local err = check.operand_error(checker, field.text)
+      if err then
+        context.fail(ex.ctx, "LOAD_ERR_VALIDATE", field.node, err.message)
+        rule.broken = true
+      end
+    end
+  end
 end
 
 -- AST -> tree; nil: reported, or (with true) the rule is to be left out.
@@ -141,8 +154,8 @@ local function erase(source, ctx)
   if not at then
     return source
   end
-  context.warn(ctx, "LOAD_DEPRECATED_ITEM", rope.place(source, at, at + #ERASED), ("'%s' is deprecated and has no effect"):format(ERASED),
-    { hint = "fields of the container are added to outputs by themselves" })
+  context.warn(ctx, "LOAD_DEPRECATED_ITEM", rope.place(source, at, at + #ERASED),
+    ("'%s' is deprecated and has no effect"):format(ERASED), { hint = "fields of the container are added to outputs by themselves" })
   local out = rope.new(source.texts)
   while at do
     rope.copy(out, source, copied, at - 1)
@@ -172,7 +185,8 @@ end
 local function report_output(ctx, source, errors, skip_unknown)
   local first = errors[1]
   if skip_unknown and first.unknown then
-    context.warn(ctx, "LOAD_UNKNOWN_FILTER", rope.place(source, first.from, first.stop), first.message .. "; the rule is skipped")
+    context.warn(ctx, "LOAD_UNKNOWN_FILTER", rope.place(source, first.from, first.stop),
+      first.message .. "; the rule is skipped")
     return true
   end
   for _, err in ipairs(errors) do
@@ -235,6 +249,7 @@ local function compile_rule(state, checker, rule, opts)
     return nil
   end
   local ctx = rule.ctx
+  check_exceptions(checker, rule)
   local source = condition_rope(state, rule)
   local where = context.new(ctx, "rule condition", "", rule.cond[1].node)
   local low, skipped = lowered(state, checker, source, ctx, where, { sees = rule.sees + 1, skip_unknown = rule.skip_unknown })
@@ -255,8 +270,8 @@ local function compile_rule(state, checker, rule, opts)
     return nil
   end
   if rule.warn_evttypes and lower.count(low.events) > MANY_EVENTS then
-    context.warn(ctx, "LOAD_NO_EVTTYPE", rule.name_node, ("rule '%s' looks at events of nearly every type, which is slow"):format(rule.name),
-      { hint = "add a condition on evt.type, or  warn_evttypes: false" })
+    context.warn(ctx, "LOAD_NO_EVTTYPE", rule.name_node,
+      ("rule '%s' looks at events of nearly every type, which is slow"):format(rule.name), { hint = "add a condition on evt.type, or  warn_evttypes: false" })
   end
   return finished(rule, source.text, low, plan, extra, opts)
 end
@@ -434,7 +449,8 @@ local function glob_pattern(glob)
 end
 
 local function step_matches(step, rule)
-  if step.rule and (step.substring and rule.name:find(step.rule, 1, true) or not step.substring and rule.name:find(glob_pattern(step.rule))) then
+  local pattern = step.rule and (step.substring and step.rule or glob_pattern(step.rule))
+  if pattern and rule.name:find(pattern, 1, step.substring) then
     return true
   end
   for _, tag in ipairs(step.tag and rule.tags or {}) do

@@ -5,7 +5,8 @@
 --   load.file(state, name, text)        in order; mistakes become diagnostics, the rest of the file is still read
 --
 -- state.rules, state.macros, state.lists: { order = { item, ... }, by_name = { name -> item } }
--- Every item has: kind, name, node (its YAML map), index (place of its first definition), visibility (place of its latest change), broken
+-- Every item has: kind, name, node (its YAML map), broken, index (place of its first definition), visibility (place of its
+-- latest change)
 --   list   items = { scalar node, ... }
 --   macro  cond = { piece, ... }
 --   rule   cond, output, desc = { piece, ... }; priority (0-7), source, known_source, tags (set), exceptions, enabled, capture,
@@ -210,6 +211,7 @@ local function overrides(ctx, map, appendable, replaceable)
   end
   for _, entry in ipairs(node) do
     local key, what = entry.key.text, entry.value.text
+    out.any = true
     local allowed = what == "append" and appendable or what == "replace" and replaceable
     if not key then
       invalid(ctx, entry.key, "keys of 'override' must be single values")
@@ -219,7 +221,7 @@ local function overrides(ctx, map, appendable, replaceable)
       local hint = what == "append" and replaceable[key] and ("'%s: replace' would do"):format(key) or nil
       invalid(ctx, entry.key, ("'%s' cannot be used with '%s'"):format(key, what), { near = diag.suggest(key, names), hint = hint })
     else
-      out[what][key], out.any = entry.key, true
+      out[what][key] = entry.key
     end
   end
   if out.any and out.flag then
@@ -302,7 +304,8 @@ local function read_list(state, ctx, map)
       { hint = "names of lists have no blanks and none of ( ) = , \" '" })
   end
   if ctx.failed then
-    return define_broken(state, state.lists, { kind = "list", name = name, node = map, name_node = name_node, ctx = ctx, items = items })
+    local list = { kind = "list", name = name, node = map, name_node = name_node, ctx = ctx, items = items }
+    return define_broken(state, state.lists, list)
   elseif over.flag or over.append.items then
     local old = target(ctx, state.lists, name, name_node)
     if old then
@@ -336,7 +339,8 @@ local function read_macro(state, ctx, map)
     end
     return
   end
-  define(state, state.macros, { kind = "macro", name = name, node = map, name_node = name_node, ctx = ctx, cond = { piece(cond) } })
+  local macro = { kind = "macro", name = name, node = map, name_node = name_node, ctx = ctx, cond = { piece(cond) } }
+  define(state, state.macros, macro)
 end
 
 -- ------------------------------------------------------------------ rules
@@ -347,18 +351,31 @@ local RULE_APPEND = set_of("condition", "output", "desc", "tags", "exceptions")
 local RULE_REPLACE = set_of("condition", "output", "desc", "priority", "capture", "capture_duration", "tags", "exceptions",
   "enabled", "warn_evttypes", "skip-if-unknown-filter")
 
+local function text_reader(key)
+  return function(ctx, map, trim)
+    local node = scalar(ctx, map, key, { required = true })
+    return node and { piece(node, trim and key == "output") }
+  end
+end
+
+local function reader(read, key)
+  return function(ctx, map)
+    return read(ctx, map, key)
+  end
+end
+
 -- How each key of a rule that has a value of its own is read, and under which name it is kept.
 local READ = {
-  condition = { "cond", function(ctx, map) local n = scalar(ctx, map, "condition", { required = true }) return n and { piece(n) } end },
-  output = { "output", function(ctx, map, trim) local n = scalar(ctx, map, "output", { required = true }) return n and { piece(n, trim) } end },
-  desc = { "desc", function(ctx, map) local n = scalar(ctx, map, "desc", { required = true }) return n and { piece(n) } end },
+  condition = { "cond", text_reader("condition") },
+  output = { "output", text_reader("output") },
+  desc = { "desc", text_reader("desc") },
   priority = { "priority", priority },
   tags = { "tags", tags },
-  enabled = { "enabled", function(ctx, map) return bool(ctx, map, "enabled") end },
-  capture = { "capture", function(ctx, map) return bool(ctx, map, "capture") end },
-  capture_duration = { "capture_duration", function(ctx, map) return whole(ctx, map, "capture_duration") end },
-  warn_evttypes = { "warn_evttypes", function(ctx, map) return bool(ctx, map, "warn_evttypes") end },
-  ["skip-if-unknown-filter"] = { "skip_unknown", function(ctx, map) return bool(ctx, map, "skip-if-unknown-filter") end },
+  enabled = { "enabled", reader(bool, "enabled") },
+  capture = { "capture", reader(bool, "capture") },
+  capture_duration = { "capture_duration", reader(whole, "capture_duration") },
+  warn_evttypes = { "warn_evttypes", reader(bool, "warn_evttypes") },
+  ["skip-if-unknown-filter"] = { "skip_unknown", reader(bool, "skip-if-unknown-filter") },
 }
 local READ_ORDER = { "condition", "output", "desc", "priority", "tags", "enabled", "capture", "capture_duration", "warn_evttypes",
   "skip-if-unknown-filter" }
@@ -468,7 +485,7 @@ local function check_overrides(ctx, map, over)
       end
     end
   end
-  for _, key in ipairs(sorted_keys(RULE_REPLACE)) do
+  for _, key in ipairs(ctx.failed and {} or sorted_keys(RULE_REPLACE)) do
     if map.keys[key] and not over.append[key] and not over.replace[key] then
       invalid(ctx, map.keys[key].key, ("'override' does not say what to do with '%s'"):format(key),
         { hint = ("add '%s: replace'%s to it"):format(key, RULE_APPEND[key] and (" or '%s: append'"):format(key) or "") })
@@ -676,7 +693,8 @@ end
 local function unknown_item(ctx, map)
   local key = map[1] and map[1].key
   local name = key and key.text
-  context.warn(ctx, "LOAD_UNKNOWN_ITEM", key or map, name and ("unknown item '%s' is ignored"):format(name) or "an empty item is ignored",
+  local message = name and ("unknown item '%s' is ignored"):format(name) or "an item without a name is ignored"
+  context.warn(ctx, "LOAD_UNKNOWN_ITEM", key or map, message,
     { near = name and diag.suggest(name, item_names()), hint = "items: " .. table.concat(item_names(), ", ") })
 end
 
@@ -697,8 +715,8 @@ local function read_document(state, doc, root)
   if yaml.is_null(doc) then
     return
   elseif doc.kind ~= "seq" then
-    local hint = "a rules file is a list: each item begins with '- rule:', '- macro:' or '- list:'"
-    return context.fail(root, "LOAD_ERR_YAML_VALIDATE", doc, ("this is %s, not a list of rules"):format(KIND_NAMES[doc.kind]), { hint = hint })
+    return invalid(root, doc, ("this is %s, not a list of rules"):format(KIND_NAMES[doc.kind]),
+      { hint = "each item of a rules file begins with '- rule:', '- macro:' or '- list:'" })
   end
   for _, item in ipairs(doc) do
     if not yaml.is_null(item) then

@@ -93,6 +93,8 @@ end
 local function complement(a, limit)
   if a == ALL then
     return {}
+  elseif next(a) == nil then
+    return ALL
   end
   local out = {}
   for i = 0, limit - 1 do

@@ -222,9 +222,9 @@ local function plain(node, left)
   return out
 end
 
--- nil (and a message) when the node stands for more than a million nodes.
+-- nil (and a message) when the node stands for more than 200,000 nodes.
 function M.plain(node)
-  local ok, value = pcall(plain, node, { 1000000 })
+  local ok, value = pcall(plain, node, { 200000 })
   if ok then
     return value
   end

@@ -139,7 +139,7 @@ describe("conditions", function()
     assert.equal("14: this list is never closed", problem "proc.name in (a, b")
     assert.equal("17: expected a value of the list, not ')'", problem "proc.name in (a,)")
     assert.equal("20: expected a blank after 'contains', not '\"'", problem 'proc.name  contains"a"')
-    assert.equal("11: expected an argument after '['", problem "proc.aname[] = a")
+    assert.equal("12: expected an argument after '['", problem "proc.aname[] = a")
     assert.equal("3: expected a blank or '(' after 'or'", problem 'a or"b"')
   end)
 
