@@ -5,8 +5,7 @@
 
 struct fds {
 	uint32_t max_per_table;
-	uint32_t last_gen;
-	uint64_t live, overflow;
+	uint64_t last_gen, live, overflow;
 };
 
 struct fds *fds_new(uint32_t max_per_table)

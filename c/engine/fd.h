@@ -54,7 +54,8 @@ struct fd_draft {
 };
 
 struct fd_rec {
-	uint32_t refs, gen;
+	uint32_t refs;
+	uint64_t gen;			/* unique among all records ever */
 	struct fd_draft d;		/* name and raw point behind the struct, NUL-ended */
 	char text[];
 };

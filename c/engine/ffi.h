@@ -203,6 +203,30 @@ int ruleset_output(struct ruleset *rs, const int32_t *exprs, uint32_t n);
 void ruleset_want(struct ruleset *rs, uint32_t code, int32_t sc);
 uint32_t ruleset_leaf_count(const struct ruleset *rs);
 
+/*
+ * The gate (gate.h): tell it of the rules, and engine_next() dismisses events that none of them can match. Entries are
+ * numbers of the caller's; ruleset_gate() makes room for that many and forgets what was told before. A program decides by
+ * asking leaves one after the other: from step i to next[answer], a later step or an end. An entry without a program of
+ * some scope passes there.
+ */
+enum { GATE_YES = -1, GATE_NO = -2 };
+
+struct gate_step {
+	int32_t leaf;
+	int32_t next[2];
+};
+
+struct gate_stats {
+	uint64_t asked;			/* events of a wanted type */
+	uint64_t by_process, by_descriptor;	/* dismissed there */
+};
+
+int ruleset_gate(struct ruleset *rs, uint32_t entries);
+int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc);	/* also wants these events */
+/* scope: SCOPE_SELF or SCOPE_FD; all its leaves must be of that scope. */
+int ruleset_gate_program(struct ruleset *rs, uint32_t entry, uint32_t scope, const struct gate_step *steps, uint32_t n);
+void ruleset_gate_stats(const struct ruleset *rs, struct gate_stats *stats);
+
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);
 

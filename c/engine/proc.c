@@ -9,7 +9,7 @@ struct threads {
 	struct state *st;
 	struct map by_tid, groups;	/* tid -> thread, pid -> thread_group */
 	uint32_t max;
-	uint64_t overflow;
+	uint64_t overflow, last_gen;
 	struct image *unknown;		/* what placeholders show */
 };
 
@@ -146,7 +146,7 @@ struct thread *thread_new(struct threads *t, int64_t tid)
 	*thread = (struct thread){
 		.tid = tid, .pid = -1, .ptid = -1, .vtid = -1, .vpid = -1, .sid = -1, .vpgid = -1, .pgid = -1,
 		.uid = UINT32_MAX, .gid = UINT32_MAX, .loginuid = UINT32_MAX, .fdlimit = -1,
-		.gen = 1, .image = t->unknown, .last_code = UINT32_MAX,
+		.gen = ++t->last_gen, .image = t->unknown, .last_code = UINT32_MAX,
 	};
 	t->unknown->refs++;
 	return thread;
@@ -391,7 +391,7 @@ void threads_clear(struct threads *t)
 
 void thread_touch(struct threads *t, struct thread *thread, bool lineage)
 {
-	thread->gen++;
+	thread->gen = ++t->last_gen;
 	if (lineage && (thread->child || thread->sid == thread->vpid || thread->vpgid == thread->vpid ||
 			thread->pgid == thread->pid || thread->sid == thread->pid))
 		t->st->lineage_epoch++;

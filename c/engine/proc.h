@@ -52,7 +52,7 @@ struct thread {
 	int64_t tid, pid, ptid;			/* ids in the host's namespace; -1 unknown */
 	int64_t vtid, vpid;			/* in its own pid namespace */
 	int64_t sid, vpgid, pgid;
-	uint32_t gen;
+	uint64_t gen;				/* unique among all threads ever; new whenever a field of scope self may be */
 	uint32_t flags;				/* THREAD_* */
 	uint32_t uid, gid, loginuid, tty;
 	uint64_t cap_inheritable, cap_permitted, cap_effective;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include "../array.h"
+#include "gate.h"
 #include "ruleset.h"
 
 #define RULESET_MAX_BYTES ((size_t)1 << 30)
@@ -35,6 +36,7 @@ void ruleset_free(struct ruleset *rs)
 	free(rs->alert);
 	map_free(&rs->expr_by_hash);
 	map_free(&rs->leaf_by_hash);
+	gate_free(rs->gate);
 	arena_free(&rs->arena);
 	free(rs);
 }
@@ -45,6 +47,7 @@ void ruleset_forget(struct ruleset *rs)
 		rs->memo[i].serial = 0;
 	for (uint32_t i = 0; i < rs->nexprs; i++)
 		rs->exprs[i]->serial = 0;
+	gate_forget(rs->gate);
 }
 
 void *ruleset_zero(struct ruleset *rs, size_t n)

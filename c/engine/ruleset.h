@@ -76,6 +76,7 @@ struct ruleset {
 	struct map expr_by_hash, leaf_by_hash;
 	struct regex **regexes;				/* what the arena does not own */
 	uint32_t nregexes, regexes_cap;
+	struct gate *gate;				/* NULL: events are chosen by their type alone */
 	struct arena arena;
 	uint64_t seed;
 

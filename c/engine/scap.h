@@ -7,6 +7,14 @@
  *	while ((rc = scap_next(s, &rec)) == 1) ...
  *	if (rc < 0) puts(scap_error(s));			// names file, offset and what was wrong
  *	scap_close(s);
+ *
+ * Writing is the same road backwards: the writer is a sink, and takes events.
+ *
+ *	struct scap_writer *w = scap_writer_new(SCAP_GZIP);
+ *	struct scap_sink sink = scap_writer_sink(w);		// reset starts a section, lists_end ends its lists
+ *	if (scap_writer_open(w, path, -1, &err) < 0) ...	// at any time: until then it collects in memory
+ *	while (... && scap_write(w, &rec) == 0) ...
+ *	if (scap_writer_close(w, &err) < 0) puts(err.text);
  */
 #ifndef FALCO_SCAP_H
 #define FALCO_SCAP_H
@@ -83,8 +91,31 @@ struct scap *scap_open_memory(const void *data, size_t len, const struct engine_
 int scap_next(struct scap *s, struct scap_rec *rec);
 const char *scap_error(const struct scap *s);
 double scap_progress(const struct scap *s);	/* 0..1 of the file read, or -1 */
+int scap_fd(const struct scap *s);		/* the descriptor it is read from, or -1 */
 uint64_t scap_skipped(const struct scap *s);	/* events of unknown codes */
 void scap_close(struct scap *s);
+/* An event that only says what the host is like: users, containers and so on. */
+bool scap_describes_host(uint32_t code);
+
+/* ---- scap_write.c */
+
+enum scap_writer_flags { SCAP_GZIP = 1 };
+
+struct scap_writer;
+
+/* NULL: out of memory. */
+struct scap_writer *scap_writer_new(uint32_t flags);
+/* Opens the file, emptied, for what was written so far and what will be. path "-" is stdout. source_fd: the capture
+ * that is being read, which is not written over; -1: none. 0 or -errno with err; the writer is then of no more use. */
+int scap_writer_open(struct scap_writer *w, const char *path, int source_fd, struct err *err);
+/* Its functions always return 0: what goes wrong is kept for scap_write() and scap_writer_close(). Lists may come in any
+ * order, entries of one process's descriptors one after the other. */
+struct scap_sink scap_writer_sink(struct scap_writer *w);
+/* Of rec->flags only SCAP_STATE_ONLY is written. 0 or -errno, for good; see scap_writer_error(). */
+int scap_write(struct scap_writer *w, const struct scap_rec *rec);
+const char *scap_writer_error(const struct scap_writer *w);
+/* Writes what is left and frees the writer, NULL allowed. -errno with err if anything failed since scap_writer_new(). */
+int scap_writer_close(struct scap_writer *w, struct err *err);
 
 /* ---- scap_compat.c */
 

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A capture is a run of blocks: u32 type, u32 total length, body, padding to four bytes, the length again. A section
- * header and lists (processes, descriptors, users, interfaces) come first, then events. A later section header starts
- * over: captures can be put one behind the other.
- */
+/* Reading captures; the format is in scap_format.h. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -11,70 +7,23 @@
 #include <string.h>
 #include "proc.h"
 #include "scap.h"
+#include "scap_format.h"
 #include "state.h"
 #include "stream.h"
 #include "tables.h"
 
-enum {
-	SECTION_MAGIC = 0x1a2b3c4d, SECTION_MAGIC_SWAPPED = 0x4d3c2b1a, SECTION_BODY = 16, SECTION_MAJOR = 1,
-	MACHINE_BODY = 180, HOSTNAME_BYTES = 128,
-	BLOCK_HEAD = 8, BLOCK_TAIL = 4, BLOCK_FRAME = BLOCK_HEAD + BLOCK_TAIL,
-	SMALL_EVENT_MAX = 65536 + BLOCK_HEAD,	/* of blocks with 16-bit parameter lengths */
-	MAX_BLOCK = 64 << 20,
-	PATH_MAX_BYTES = 1024, BLOB_MAX_BYTES = 4096, USER_MAX_BYTES = 255,
-};
-
-/* ------------------------------------------------------------------ kinds of blocks */
-
-enum block_kind {
-	BLOCK_UNKNOWN, BLOCK_SECTION, BLOCK_MACHINE, BLOCK_PROCS, BLOCK_FDS, BLOCK_IFACES, BLOCK_USERS, BLOCK_EVENT,
-	BLOCK_PCAPNG,
-};
-
-enum event_form { EVF_FLAGS = 1, EVF_V1 = 2, EVF_LARGE = 4 };	/* version of event blocks */
-
-struct block_row {
-	uint32_t code, old_code;	/* old_code 0: none */
-	uint8_t kind, version;
-	const char *name;
-};
-
-static const struct block_row block_rows[] = {
-	{ 0x216, 0, BLOCK_EVENT, 0, "event" },			/* most frequent first */
-	{ 0x221, 0, BLOCK_EVENT, EVF_LARGE, "large event" },
-	{ 0x217, 0, BLOCK_EVENT, EVF_FLAGS, "event" },
-	{ 0x222, 0, BLOCK_EVENT, EVF_LARGE | EVF_FLAGS, "large event" },
-	{ 0x204, 0x8010abcd, BLOCK_EVENT, EVF_V1, "event" },
-	{ 0x208, 0, BLOCK_EVENT, EVF_V1 | EVF_FLAGS, "event" },
-	{ 0x218, 0, BLOCK_FDS, 2, "descriptor list" },
-	{ 0x203, 0x8001abcd, BLOCK_FDS, 1, "descriptor list" },
-	{ 0x215, 0, BLOCK_PROCS, 9, "process list" },
-	{ 0x214, 0, BLOCK_PROCS, 8, "process list" },
-	{ 0x213, 0, BLOCK_PROCS, 7, "process list" },
-	{ 0x212, 0, BLOCK_PROCS, 6, "process list" },
-	{ 0x211, 0, BLOCK_PROCS, 5, "process list" },
-	{ 0x210, 0, BLOCK_PROCS, 4, "process list" },
-	{ 0x209, 0x8014abcd, BLOCK_PROCS, 3, "process list" },
-	{ 0x207, 0x8013abcd, BLOCK_PROCS, 2, "process list" },
-	{ 0x202, 0x8000abcd, BLOCK_PROCS, 1, "process list" },
-	{ 0x0a0d0d0a, 0, BLOCK_SECTION, 0, "section header" },
-	{ 0x201, 0x8002abcd, BLOCK_MACHINE, 0, "machine" },
-	{ 0x219, 0, BLOCK_IFACES, 2, "interface list" },
-	{ 0x205, 0x8011abcd, BLOCK_IFACES, 1, "interface list" },
-	{ 0x220, 0, BLOCK_USERS, 2, "user list" },
-	{ 0x206, 0x8012abcd, BLOCK_USERS, 1, "user list" },
-	{ 1, 0, BLOCK_PCAPNG, 0, "network interface" },
-	{ 3, 2, BLOCK_PCAPNG, 0, "packet" },
-	{ 6, 0, BLOCK_PCAPNG, 0, "packet" },
-};
+/* ------------------------------------------------------------------ blocks */
 
 static const struct block_row *block_find(uint32_t code)
 {
 	static const struct block_row unknown = { .name = "unknown" };
 
-	for (uint32_t i = 0; i < sizeof block_rows / sizeof block_rows[0]; i++)
-		if (code == block_rows[i].code || (block_rows[i].old_code && code == block_rows[i].old_code))
-			return &block_rows[i];
+	for (uint32_t i = 0; i < SCAP_BLOCK_ROWS; i++) {
+		const struct block_row *row = &scap_block_rows[i];
+
+		if (code == row->code || (row->old_code && code == row->old_code))
+			return row;
+	}
 	return &unknown;
 }
 
@@ -298,35 +247,6 @@ static struct cursor cursor_entry(struct cursor *list, bool sized, bool own)
 
 /* ---- processes */
 
-enum get_kind { GET_U64, GET_U32, GET_TEXT, GET_BLOB, GET_FLAG };
-
-struct proc_item {
-	uint8_t since;			/* version of the list */
-	uint8_t kind;
-	uint16_t at;			/* in struct scap_proc; GET_FLAG: the bit of exe_flags */
-};
-
-#define AT(member) offsetof(struct scap_proc, member)
-static const struct proc_item proc_items[] = {
-	{ 1, GET_U64, AT(tid) }, { 1, GET_U64, AT(pid) }, { 1, GET_U64, AT(ptid) }, { 6, GET_U64, AT(sid) },
-	{ 8, GET_U64, AT(vpgid) }, { 1, GET_TEXT, AT(comm) }, { 1, GET_TEXT, AT(exe) }, { 7, GET_TEXT, AT(exepath) },
-	{ 1, GET_BLOB, AT(args) }, { 1, GET_TEXT, AT(cwd) }, { 1, GET_U64, AT(fdlimit) }, { 1, GET_U32, AT(flags) },
-	{ 1, GET_U32, AT(uid) }, { 1, GET_U32, AT(gid) }, { 2, GET_U32, AT(vm_size) }, { 2, GET_U32, AT(vm_rss) },
-	{ 2, GET_U32, AT(vm_swap) }, { 2, GET_U64, AT(pfmajor) }, { 2, GET_U64, AT(pfminor) },
-	{ 3, GET_BLOB, AT(env) }, { 4, GET_U64, AT(vtid) }, { 4, GET_U64, AT(vpid) }, { 4, GET_BLOB, AT(cgroups) },
-	{ 5, GET_TEXT, AT(root) },
-};
-
-/* Version 9 goes on with as many of these as the entry's length has room for. */
-static const struct proc_item proc_extras[] = {
-	{ 9, GET_U64, AT(pidns_start_ts) }, { 9, GET_U32, AT(tty) },
-	{ 9, GET_U32, AT(loginuid) }, { 9, GET_FLAG, EXE_WRITABLE }, { 9, GET_U64, AT(cap_inheritable) },
-	{ 9, GET_U64, AT(cap_permitted) }, { 9, GET_U64, AT(cap_effective) }, { 9, GET_FLAG, EXE_UPPER_LAYER },
-	{ 9, GET_U64, AT(exe_ino) }, { 9, GET_U64, AT(exe_ctime) }, { 9, GET_U64, AT(exe_mtime) },
-	{ 9, GET_FLAG, EXE_FROM_MEMFD }, { 9, GET_FLAG, EXE_LOWER_LAYER }, { 9, GET_U64, AT(pgid) },
-};
-#undef AT
-
 /* Libraries before 0.10 wrote no pid namespace start and no tty; their extras have at most this many bytes. */
 enum { OLD_EXTRAS = 29, OLD_EXTRAS_SKIP = 2 };
 
@@ -335,19 +255,19 @@ static void proc_item_get(struct cursor *c, const struct proc_item *item, struct
 	void *out = (char *)p + item->at;
 
 	switch (item->kind) {
-	case GET_U64:
+	case ITEM_U64:
 		cursor_get(c, out, 8);
 		break;
-	case GET_U32:
+	case ITEM_U32:
 		cursor_get(c, out, 4);
 		break;
-	case GET_TEXT:
+	case ITEM_TEXT:
 		*(struct str *)out = cursor_text(c, PATH_MAX_BYTES);
 		break;
-	case GET_BLOB:
+	case ITEM_BLOB:
 		*(struct str *)out = cursor_blob(c, BLOB_MAX_BYTES);
 		break;
-	case GET_FLAG:
+	case ITEM_FLAG:
 		p->exe_flags |= cursor_u8(c) ? item->at : 0;
 		break;
 	}
@@ -355,7 +275,7 @@ static void proc_item_get(struct cursor *c, const struct proc_item *item, struct
 
 static bool proc_parse(struct scap *s, struct cursor *list, uint32_t version, uint64_t at)
 {
-	static const uint8_t width[] = { [GET_U64] = 8, [GET_U32] = 4, [GET_FLAG] = 1 };
+	static const uint8_t width[] = { [ITEM_U64] = 8, [ITEM_U32] = 4, [ITEM_FLAG] = 1 };
 	struct scap_proc p = {
 		.sid = -1, .vpgid = -1, .pgid = -1, .vtid = -1, .vpid = -1, .loginuid = UINT32_MAX,
 		.comm = STR(""), .exe = STR(""), .exepath = STR(""), .args = STR(""), .cwd = STR(""), .env = STR(""),
@@ -363,16 +283,16 @@ static bool proc_parse(struct scap *s, struct cursor *list, uint32_t version, ui
 	};
 	struct cursor e = cursor_entry(list, version >= 9, true);
 
-	for (uint32_t i = 0; i < sizeof proc_items / sizeof proc_items[0]; i++)
-		if (version >= proc_items[i].since)
-			proc_item_get(&e, &proc_items[i], &p);
+	for (uint32_t i = 0; i < SCAP_PROC_ITEMS; i++)
+		if (version >= scap_proc_items[i].since)
+			proc_item_get(&e, &scap_proc_items[i], &p);
 	if (e.bad)
 		return false;
 	if (version >= 9) {
 		uint32_t i = cursor_left(&e) <= OLD_EXTRAS ? OLD_EXTRAS_SKIP : 0;
-		for (; i < sizeof proc_extras / sizeof proc_extras[0]; i++)
-			if (cursor_left(&e) >= width[proc_extras[i].kind])
-				proc_item_get(&e, &proc_extras[i], &p);
+		for (; i < SCAP_PROC_EXTRAS; i++)
+			if (cursor_left(&e) >= width[scap_proc_extras[i].kind])
+				proc_item_get(&e, &scap_proc_extras[i], &p);
 		e.p = e.end;
 	}
 	list->p = e.p;
@@ -380,16 +300,6 @@ static bool proc_parse(struct scap *s, struct cursor *list, uint32_t version, ui
 }
 
 /* ---- descriptors */
-
-/* What follows number, inode and type: s, d addresses of 4 bytes and S, D of 16, p, q their ports, l layer 4
- * protocol, u, w kernel addresses of a UNIX socket, o open flags, n name, v device if there is room. */
-static const char *const fd_layouts[FD_TYPE_COUNT] = {
-	[FD_UNKNOWN] = "", [FD_FILE] = "n", [FD_DIRECTORY] = "n", [FD_IPV4] = "sdpql", [FD_IPV6] = "SDpql",
-	[FD_IPV4_LISTEN] = "dql", [FD_IPV6_LISTEN] = "Dql", [FD_FIFO] = "n", [FD_UNIX] = "uwn", [FD_EVENT] = "n",
-	[FD_UNSUPPORTED] = "n", [FD_SIGNALFD] = "n", [FD_EVENTPOLL] = "n", [FD_INOTIFY] = "n", [FD_TIMERFD] = "n",
-	[FD_NETLINK] = "n", [FD_FILE_V2] = "onv", [FD_BPF] = "n", [FD_USERFAULTFD] = "n", [FD_IO_URING] = "n",
-	[FD_MEMFD] = "n", [FD_PIDFD] = "n",
-};
 
 static void fd_item_get(struct cursor *c, char item, bool sized, struct fd_draft *d)
 {
@@ -431,6 +341,17 @@ static void fd_item_get(struct cursor *c, char item, bool sized, struct fd_draft
 	}
 }
 
+/* The type behind the name of a descriptor that was listed as unsupported for the sake of old readers. */
+static uint8_t fd_real_type(struct cursor *c)
+{
+	uint8_t type;
+
+	if (cursor_left(c) != FD_REAL_TYPE_BYTES || cursor_u32(c) != FD_REAL_TYPE_MARK)
+		return FD_UNSUPPORTED;
+	type = cursor_u8(c);
+	return type > FD_TYPE_KNOWN_TO_ALL && type < FD_TYPE_COUNT ? type : FD_UNSUPPORTED;
+}
+
 static bool fd_parse(struct scap *s, struct cursor *list, uint32_t version, int64_t tid, uint64_t at)
 {
 	bool sized = version >= 2;
@@ -442,8 +363,10 @@ static bool fd_parse(struct scap *s, struct cursor *list, uint32_t version, int6
 
 	if (type < FD_TYPE_COUNT) {
 		d.type = type;
-		for (const char *item = fd_layouts[type]; *item; item++)
+		for (const char *item = scap_fd_layouts[type]; *item; item++)
 			fd_item_get(&e, *item, sized, &d);
+		if (type == FD_UNSUPPORTED && sized && !e.bad)
+			d.type = fd_real_type(&e);
 	} else if (sized) {
 		snprintf(unknown, sizeof unknown, "unknown-type:[%u]", type);
 		d.type = FD_UNSUPPORTED;
@@ -461,21 +384,20 @@ static bool fd_parse(struct scap *s, struct cursor *list, uint32_t version, int6
 
 static bool iface_parse(struct scap *s, struct cursor *list, uint32_t version, uint64_t at)
 {
-	enum { V4 = 1, V6 = 2, V4_NO_SPEED = 3, V6_NO_SPEED = 4 };
 	bool sized = version >= 2;
 	struct cursor e = cursor_entry(list, sized, false);
 	uint16_t type = cursor_u16(&e), name_len = cursor_u16(&e);
-	struct iface f = { .v6 = type == V6 || type == V6_NO_SPEED };
+	struct iface f = { .v6 = type == IFACE_V6 || type == IFACE_V6_NO_SPEED };
 	uint32_t bytes = f.v6 ? 16 : 4;
 	const uint8_t *name;
 
 	cursor_get(&e, f.addr, bytes);
 	cursor_get(&e, f.netmask, bytes);
 	cursor_get(&e, f.bcast, bytes);
-	if (type == V4 || type == V6)
+	if (type == IFACE_V4 || type == IFACE_V6)
 		cursor_u64(&e);		/* link speed */
 	name = cursor_take(&e, name_len);
-	if (e.bad || type < V4 || type > V6_NO_SPEED || name_len >= PATH_MAX_BYTES)
+	if (e.bad || type < IFACE_V4 || type > IFACE_V6_NO_SPEED || name_len >= PATH_MAX_BYTES)
 		return false;
 	f.name = (struct str){ (const char *)name, (uint32_t)strnlen((const char *)name, name_len) };
 	list->p = sized ? e.end : e.p;
@@ -558,9 +480,10 @@ static int machine_read(struct scap *s, const struct block *b, struct cursor c)
 				MACHINE_BODY + BLOCK_FRAME);
 	m.cpus = cursor_u32(&c);
 	m.memory = cursor_u64(&c);
-	cursor_u64(&c);				/* highest pid */
+	m.max_pid = cursor_u64(&c);
 	cursor_get(&c, m.hostname, HOSTNAME_BYTES);
 	m.boot_ts = cursor_u64(&c);
+	m.flags = cursor_u64(&c);
 	return scap_sank(s, SINK(s, machine, &m), b->at) ? 0 : s->ended;
 }
 
@@ -777,20 +700,25 @@ static void params_check(struct scap_rec *rec, const struct shape *shape)
 	}
 }
 
-/* The events in front of a section that only say what the host is like, up to the first other one. */
-__attribute__((cold))
-static void head_mark(struct scap *s, struct scap_rec *rec)
+bool scap_describes_host(uint32_t code)
 {
 	static const uint16_t codes[] = { EV_CONTAINER_JSON_2_E, EV_USER_ADDED_E, EV_USER_DELETED_E, EV_GROUP_ADDED_E,
 		EV_GROUP_DELETED_E, EV_ASYNCEVENT_E };
 
-	for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-		if (rec->code == codes[i]) {
-			rec->flags |= s->head_flags;
-			return;
-		}
-	}
-	s->head_flags = 0;
+	for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (code == codes[i])
+			return true;
+	return false;
+}
+
+/* The events in front of a section that only say what the host is like, up to the first other one. */
+__attribute__((cold))
+static void head_mark(struct scap *s, struct scap_rec *rec)
+{
+	if (scap_describes_host(rec->code))
+		rec->flags |= s->head_flags;
+	else
+		s->head_flags = 0;
 }
 
 enum { EVENT_DROPPED = 2 };
@@ -976,6 +904,11 @@ const char *scap_error(const struct scap *s)
 double scap_progress(const struct scap *s)
 {
 	return stream_progress(&s->in);
+}
+
+int scap_fd(const struct scap *s)
+{
+	return stream_fd(&s->in);
 }
 
 uint64_t scap_skipped(const struct scap *s)

@@ -14,6 +14,7 @@ struct machine {
 	uint32_t cpus;
 	uint64_t memory;	/* bytes */
 	uint64_t boot_ts;	/* ns since the epoch; 0 in old captures */
+	uint64_t max_pid, flags;	/* of no use here, but a capture that is written has them again */
 	char hostname[129];
 };
 

@@ -557,6 +557,11 @@ bool stream_packed(const struct stream *s)
 	return s->feed->z != NULL;
 }
 
+int stream_fd(const struct stream *s)
+{
+	return s->feed->fd;
+}
+
 double stream_progress(const struct stream *s)
 {
 	const struct feed *f = s->feed;

@@ -47,6 +47,7 @@ int stream_skip(struct stream *s, uint64_t n);
 /* What stopped the stream, in a few words. */
 const char *stream_error(const struct stream *s);
 bool stream_packed(const struct stream *s);	/* gzip */
+int stream_fd(const struct stream *s);		/* what it is read from; -1: memory */
 double stream_progress(const struct stream *s);	/* 0..1 of the file; -1: not a file */
 
 static inline int stream_need(struct stream *s, size_t n)

@@ -10,6 +10,7 @@
 --   check.lua    AST -> numbered leaves of a C ruleset, with diagnostics
 --   lower.lua    negation normal form; which event codes and syscalls can match
 --   emit.lua     one Lua function per rule, one dispatcher                     naive.lua   the same answer, slowly (tests)
+--   gate.lua     what each rule cannot do without, for the C gate
 --   ruleset.lua  the C ruleset: fields, transformers, leaves, outputs by name
 --
 -- A typical use:
@@ -37,7 +38,7 @@
 --   .macros, .lists    in definition order: { name, file, line, column, used, condition (text) | items (texts) }
 --   .required_engine_version  "0.31.0", or nil; .required_plugin_versions { {name =, version =, alternatives = {..}}, ... }
 --   .leaves            leaf id -> its text, for people
--- compile(result, opts) -> prog; opts.matching "first" (default) | "all"
+-- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone
 --   .match(evt) -> n   evt: struct evt *; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
 --                      leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
@@ -51,6 +52,7 @@ local core = require "core"
 local emit = require "rules.emit"
 local exceptions = require "rules.exceptions"
 local expand = require "rules.expand"
+local gate = require "rules.gate"
 local load = require "rules.load"
 local lower = require "rules.lower"
 local output = require "rules.output"
@@ -391,7 +393,11 @@ function M.compile(result, opts)
       of_rule[rule.name] = #entries
     end
   end
-  want_events(result.ruleset, entries, false)
+  if opts and opts.gate == false then
+    want_events(result.ruleset, entries, false)
+  else
+    gate.install(result.ruleset, entries)
+  end
   local prog = emit.compile(entries, { first = not opts or opts.matching ~= "all" })
   function prog.dump(name)
     return of_rule[name] and legend(prog.text_of(of_rule[name]), result.leaves) or nil

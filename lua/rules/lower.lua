@@ -274,6 +274,7 @@ function M.decided(leaf, code)
   return (codes == ALL or codes[code] or false) ~= leaf.neg
 end
 
+-- Does it remember something from event to event?
 local function stateful(tree)
   if tree.kind == "leaf" then
     return tree.scope == core.C.SCOPE_STATEFUL
@@ -285,6 +286,8 @@ local function stateful(tree)
   end
   return false
 end
+
+M.stateful = stateful
 
 local function specialise(tree, code)
   if tree.kind == "leaf" then
