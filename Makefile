@@ -10,7 +10,7 @@ PREFIX  ?= /usr
 SYSCONF ?= /etc
 DESTDIR ?=
 
-PKGS     := luajit yaml-0.1 libisal
+PKGS     := luajit yaml-0.1 libisal jansson
 CC       ?= gcc
 CXX      ?= g++
 LUAJIT   ?= luajit
@@ -54,7 +54,7 @@ help:
 
 # ---------------------------------------------------------------- dependencies
 DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev libisal-dev \
-	libre2-dev libcmocka-dev lua-busted dpkg-dev clang
+	libjansson-dev libre2-dev libcmocka-dev lua-busted dpkg-dev clang
 
 deps:
 	$(Q).ci/deps $(DEPS)

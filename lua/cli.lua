@@ -124,6 +124,11 @@ local function build()
     "One line for each event: text with %fields; with * in front also events that lack some of them.")
     :argname("<format>"):target("event_format")
   events:flag("--json", "One JSON object for each event."):target("event_json")
+  events:option("-w --write", "Write the events to a capture file, or to standard output (-), instead of printing them.")
+    :argname("<file>"):target("write")
+  events:flag("--plain", "With -w: not compressed."):target("write_plain")
+  events:flag("--only", "With -w: without the events that only update the tables of whoever reads the file.")
+    :target("write_only")
 
   return parser, { replay = replay, events = events }
 end
@@ -154,10 +159,23 @@ local function first_given(result, map)
   return flags[1]
 end
 
+-- Options of `events` that go only with others, or not with them.
+local function check_write(result)
+  if result.write then
+    if result.event_format then return "-w and -p do not go together: a capture is written, nothing is printed" end
+    if result.event_json then return "-w and --json do not go together: a capture is written, nothing is printed" end
+    if result.write_only and not result.condition then return "--only wants a condition: without one every event is written" end
+    return nil
+  end
+  local flag = result.write_plain and "--plain" or result.write_only and "--only"
+  return flag and flag .. " goes with -w, which is not there" or nil
+end
+
 local function check_command(result)
   if not result.command then return nil end
   local flag = first_given(result, MODES) or result.command == "events" and first_given(result, NOT_FOR_EVENTS)
-  return flag and ("%s and the command '%s' do not go together"):format(flag, result.command)
+  if flag then return ("%s and the command '%s' do not go together"):format(flag, result.command) end
+  return result.command == "events" and check_write(result) or nil
 end
 
 local function check(result)
@@ -200,9 +218,9 @@ function M.parse(args)
     return result
   end
   if type(result.list) == "table" then result.list = result.list[1] or "" end
+  if type(result.condition) == "table" then result.condition = result.condition[1] end
   local message = check(result)
   if message then return nil, message end
-  if type(result.condition) == "table" then result.condition = result.condition[1] end
   result.notes = collect_notes(result)
   result.format = result.format or "text"
   if result.seconds == 0 then result.seconds = nil end       -- 0 is no limit

@@ -492,6 +492,8 @@ end
 
 -- ------------------------------------------------------------------ settling
 
+local BUILT_IN = { container = true }       -- plugins that need no entry in `plugins`
+
 -- load_plugins, when it is there, picks from `plugins` and gives the order.
 local function pick_plugins(config, root, diags)
   if not config.given.load_plugins then return end
@@ -503,6 +505,8 @@ local function pick_plugins(config, root, diags)
   for _, name in ipairs(config.load_plugins) do
     if by_name[name] then
       picked[#picked + 1] = by_name[name]
+    elseif BUILT_IN[name] then
+      picked[#picked + 1] = { name = name }
     else
       local message = ("'load_plugins' names '%s', but 'plugins' has no such entry"):format(name)
       diags:error(nil, yaml.get(root, "load_plugins"), message,

@@ -130,6 +130,17 @@ local function selection(config)
   return steps
 end
 
+-- Whether the configuration or the rules name upstream's container plugin, which is built in here: only then are names of
+-- users, say, looked up in the containers' own lists. (Rules that read container.* or k8s.* have the same effect.)
+local function names_containers(config, result)
+  for _, list in ipairs{ config.plugins or {}, result.required_plugin_versions or {} } do
+    for _, plugin in ipairs(list) do
+      if plugin.name == "container" then return true end
+    end
+  end
+  return false
+end
+
 -- Loads files (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; see result.ok.
 function M.load_rules(config, files)
   local diags = diag.new()
@@ -139,6 +150,7 @@ function M.load_rules(config, files)
     append_output = M.append_output(config),
   }
   if result.ok then rules.select(result, selection(config)) end
+  if names_containers(config, result) then core.C.ruleset_use_containers(ruleset) end
   return { ruleset = ruleset, result = result, diags = diags }
 end
 
@@ -164,14 +176,25 @@ local function check_kind(kind)
     table.concat(schema.kinds, " and "))
 end
 
--- An engine with its source open, or nil and a message.
-function M.open_engine(config)
+-- struct engine_limits of a configuration.
+function M.limits(config)
+  local limits = config.limits
+  return core.ffi.new("struct engine_limits", {
+    max_threads = config.falco_libs.thread_table_size, max_fds = limits.fds_per_process, max_fd_bytes = limits.fd_bytes,
+    max_strings = limits.string_bytes, max_user_bytes = limits.user_bytes, max_block = limits.block_bytes,
+    max_scratch = limits.scratch_bytes,
+  })
+end
+
+-- An engine with its source open, or nil and a message. record: { path =, flags = RECORD_* }: what is read is also
+-- written to a capture; nil: it is not.
+function M.open_engine(config, record)
   local C, err = core.C, core.err()
   local message = check_kind(config.engine.kind)
   if message then return nil, message end
-  local limits = core.ffi.new("struct engine_limits", { max_threads = config.falco_libs.thread_table_size })
-  local eng = C.engine_new(limits, err)
+  local eng = C.engine_new(M.limits(config), err)
   if eng == nil then return nil, core.message(err) end
+  if record then C.engine_record(eng, record.path, record.flags) end
   message = SOURCES[config.engine.kind](config, eng, err)
   if message then
     C.engine_free(eng)

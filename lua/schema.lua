@@ -51,6 +51,12 @@ local function either(choices, doc, extra)
   return spec
 end
 
+local MB, LIMIT_MAX = 1048576, 4294967295      -- limits go to C in 32 bits
+
+local function limit(default, doc)
+  return int(default, doc, { min = 1, max = LIMIT_MAX })
+end
+
 local function enabled(default, missing)
   return bool(default, "switch this on", { missing = missing, asks = function(v) return v end })
 end
@@ -268,12 +274,20 @@ M.root = map({
     { "all", bool(false, "watch all calls that rules name, also very frequent ones") },
   }, "what a live source watches") },
   { "falco_libs", map({
-    { "thread_table_size", int(262144, "threads to keep in memory", { min = 1, max = 4294967295 }) },
+    { "thread_table_size", limit(262144, "threads to keep in memory") },
     { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads", { min = 0 }) },
     { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at",
       { min = 0 }) },
     { "snaplen", int(0, "bytes of data that a live source records per event, 0 for its default", { min = 0 }) },
   }, "limits of the engine") },
+  { "limits", map({
+    { "fds_per_process", limit(4096, "descriptors of one process") },
+    { "fd_bytes", limit(256 * MB, "memory for the descriptors of all processes") },
+    { "string_bytes", limit(256 * MB, "memory for names, arguments, environments and control groups of all processes") },
+    { "user_bytes", limit(16 * MB, "memory for users and groups") },
+    { "block_bytes", limit(64 * MB, "size of one block of a capture") },
+    { "scratch_bytes", limit(16 * MB, "memory for the values that one event's fields put together") },
+  }, "what the model of the host may take; what exceeds it is not known, and counted at the end of a run") },
 }, "falco.yaml")
 
 return M

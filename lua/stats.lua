@@ -51,7 +51,7 @@ local function engine_counters(eng, all)
   end
 end
 
--- started: { cpu =, wall = } in ns. Everything with -v, otherwise only what went over a limit.
+-- Only what went over a limit; or, with `verbose`, everything. started: { cpu =, wall = } in ns, for -v.
 function M.engine(eng, started, verbose)
   local C = core.C
   if verbose then

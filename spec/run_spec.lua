@@ -71,3 +71,35 @@ describe("append_output", function()
     assert.is_nil(list[2].format)
   end)
 end)
+
+describe("limits", function()
+  local core, conf, diag = require "core", require "conf", require "diag"
+
+  local function config(set)
+    return assert(conf.load{ set = set, diag = diag.new() })
+  end
+
+  it("are the engine's own when nothing is configured", function()
+    local C, limits = core.C, run.limits(config())
+    assert.equal(C.ENGINE_MAX_THREADS, limits.max_threads)
+    assert.equal(C.ENGINE_MAX_FDS, limits.max_fds)
+    assert.equal(C.ENGINE_MAX_FD_BYTES, limits.max_fd_bytes)
+    assert.equal(C.ENGINE_MAX_STRINGS, limits.max_strings)
+    assert.equal(C.ENGINE_MAX_USER_BYTES, limits.max_user_bytes)
+    assert.equal(C.ENGINE_MAX_BLOCK, limits.max_block)
+    assert.equal(C.ENGINE_MAX_SCRATCH, limits.max_scratch)
+  end)
+
+  it("reach the engine whole", function()
+    local limits = run.limits(config{ "limits.fd_bytes=4294967295", "falco_libs.thread_table_size=7" })
+    assert.equal(4294967295, limits.max_fd_bytes)
+    assert.equal(7, limits.max_threads)
+  end)
+
+  it("need not be given to an engine", function()
+    local err = core.err()
+    local eng = core.C.engine_new(nil, err)
+    assert.is_true(eng ~= nil)
+    core.C.engine_free(eng)
+  end)
+end)

@@ -8,7 +8,7 @@ static struct fds *fds;
 
 static int setup(void **state)
 {
-	return !(fds = fds_new(100));
+	return !(fds = fds_new(100, 1 << 20));
 }
 
 static int teardown(void **state)
@@ -99,6 +99,95 @@ static void a_full_table_refuses_and_counts(void **state)
 	fdtable_drop(fds, t);
 }
 
+static void a_borrowed_record_stays_until_the_sweep(void **state)
+{
+	struct fdtable *t = NULL;
+	struct fd_rec *r = open_file(&t, 3, "f");
+	uint64_t bytes = fds_bytes(fds);
+
+	fd_remove(fds, &t, 3);
+	assert_null(fdtable_get(t, 3));
+	assert_int_equal(fds_live(fds), 0);
+	assert_str(r->d.name, "f");
+	assert_int_equal(fds_bytes(fds), bytes);
+	fds_sweep(fds);
+	assert_true(fds_bytes(fds) < bytes);
+	fdtable_drop(fds, t);
+}
+
+/* The limit counts what tables and records really take. */
+static void bytes_are_bounded(void **state)
+{
+	static char name[5000];
+	struct fdtable *t[50] = { NULL };
+	struct fd_draft d = { .type = FD_FILE_V2, .name = { name, sizeof name }, .raw = { name, sizeof name } };
+	int published = 0;
+
+	for (int k = 0; k < 50; k++)
+		for (int fd = 0; fd < 90; fd++)
+			published += fd_publish(fds, &t[k], fd, &d) != NULL;
+	assert_in_range(published, (1 << 20) / 11000, (1 << 20) / 10000);
+	assert_int_equal(fds_live(fds), published);
+	assert_int_equal(fds_overflow(fds), 50 * 90 - published);
+	assert_true(fds_bytes(fds) <= 1 << 20);
+	for (int k = 0; k < 50; k++)
+		fdtable_drop(fds, t[k]);
+	fds_sweep(fds);
+	assert_int_equal(fds_bytes(fds), 0);
+}
+
+static void fill_the_pool(struct fdtable **t)
+{
+	static char name[100000];
+	struct fd_draft d = { .type = FD_FILE_V2, .name = { name, 1 } };
+
+	for (uint32_t len = sizeof name; len > 1; len /= 2) {
+		d.name.len = len;
+		for (int fd = (int)fdtable_count(*t); fd_publish(fds, t, fd, &d); fd++)
+			;
+	}
+}
+
+/* A number whose record cannot be had must not go on showing the one before. */
+static void without_room_the_old_record_goes_too(void **state)
+{
+	struct fdtable *mine = NULL, *other = NULL, *child;
+
+	open_file(&mine, 3, "secret");
+	open_file(&mine, 4, "kept");
+	child = fdtable_share(fds, mine);
+	fill_the_pool(&other);
+	assert_null(open_file(&mine, 3, "public"));
+	assert_null(fdtable_get(mine, 3));
+
+	/* a fork's table that cannot be copied is given up, and it alone */
+	assert_null(open_file(&child, 3, "public"));
+	assert_null(fdtable_get(child, 3));
+	fdtable_drop(fds, mine);
+	fdtable_drop(fds, child);
+	fdtable_drop(fds, other);
+}
+
+static void closing_in_a_table_that_cannot_be_copied_gives_it_up(void **state)
+{
+	struct fdtable *mine = NULL, *other = NULL, *child;
+	uint64_t before;
+
+	open_file(&mine, 3, "a");
+	open_file(&mine, 4, "b");
+	child = fdtable_share(fds, mine);
+	fill_the_pool(&other);
+	before = fds_overflow(fds);
+	assert_false(fdtable_settle(fds, &child));	/* merely reading changes nothing */
+	assert_int_equal(fdtable_count(child), 2);
+	fd_remove(fds, &child, 3);
+	assert_null(child);
+	assert_int_equal(fds_overflow(fds), before + 2);
+	assert_int_equal(fdtable_count(mine), 2);
+	fdtable_drop(fds, mine);
+	fdtable_drop(fds, other);
+}
+
 static void a_negative_number_is_no_overflow(void **state)
 {
 	struct fdtable *t = NULL;
@@ -180,6 +269,7 @@ static void agrees_with_an_array(void **state)
 		}
 		assert_int_equal(fdtable_count(t), n);
 		assert_int_equal(fdtable_get(t, fd) != NULL, there[k]);
+		fds_sweep(fds);
 	}
 	for (int k = 0; k < 90; k++)
 		assert_int_equal(fdtable_get(t, k * 13) != NULL, there[k]);
@@ -200,6 +290,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_shared_table_is_copied_on_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(removing_from_a_shared_table_what_is_not_there_copies_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_table_refuses_and_counts, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_borrowed_record_stays_until_the_sweep, setup, teardown),
+		cmocka_unit_test_setup_teardown(bytes_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_room_the_old_record_goes_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(closing_in_a_table_that_cannot_be_copied_gives_it_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_negative_number_is_no_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_are_listed_in_the_reference_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(agrees_with_an_array, setup, teardown),

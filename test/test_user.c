@@ -5,7 +5,7 @@
 
 static void users_by_container(void **state)
 {
-	struct users *u = users_new();
+	struct users *u = users_new(16 << 20);
 	struct user root = { .uid = 0, .name = STR("root"), .home = STR("/root"), .shell = STR("/bin/sh") };
 	struct user boxed = { .uid = 0, .name = STR("boxroot") };
 
@@ -26,7 +26,7 @@ static void users_by_container(void **state)
 
 static void groups(void **state)
 {
-	struct users *u = users_new();
+	struct users *u = users_new(16 << 20);
 	struct group wheel = { .gid = 10, .name = STR("wheel") };
 
 	users_put_group(u, STR(""), &wheel);
@@ -38,7 +38,7 @@ static void groups(void **state)
 
 static void a_full_table_refuses_and_counts(void **state)
 {
-	struct users *u = users_new();
+	struct users *u = users_new(16 << 20);
 	struct user user = { .name = STR("x") };
 
 	for (user.uid = 0; users_put(u, STR(""), &user); user.uid++)
@@ -50,12 +50,35 @@ static void a_full_table_refuses_and_counts(void **state)
 	users_free(u);
 }
 
+static void bytes_are_bounded(void **state)
+{
+	struct users *u = users_new(10000);
+	static char home[900];
+	struct user user = { .name = STR("x"), .home = { home, sizeof home } };
+
+	for (user.uid = 0; users_put(u, STR(""), &user); user.uid++)
+		;
+	assert_in_range(user.uid, 8, 10);
+	assert_int_equal(users_count(u), user.uid);
+	assert_int_equal(users_overflow(u), 1);
+
+	/* what finds no room does not go on under its old name */
+	user.uid = 0;
+	user.name = (struct str){ home, sizeof home };
+	assert_false(users_put(u, STR(""), &user));
+	assert_null(users_find(u, STR(""), 0));
+	users_clear(u);
+	assert_true(users_put(u, STR(""), &user));
+	users_free(u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users_by_container),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(a_full_table_refuses_and_counts),
+		cmocka_unit_test(bytes_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

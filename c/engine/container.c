@@ -4,7 +4,7 @@
 #include "container.h"
 #include "container_match.h"
 
-enum { MAX_KNOWN = 16384, MAX_BYTES = 64 << 20, PLACES = 64 };
+enum { PLACES = 64 };
 
 /* A process's control groups are those of its parent, as a rule: the latest answers are kept. */
 struct place {
@@ -19,19 +19,20 @@ struct containers {
 	struct place places[PLACES];
 	struct container *told;
 	uint32_t known;
-	size_t bytes;			/* of all metadata */
+	size_t bytes, max_bytes;	/* of all metadata */
 	uint64_t overflow, bad;
 };
 
 /* ------------------------------------------------------------------ the table */
 
-struct containers *containers_new(struct intern *strings)
+struct containers *containers_new(struct intern *strings, uint32_t max_bytes)
 {
 	struct containers *t = calloc(1, sizeof *t);
 
 	if (!t)
 		return NULL;
 	t->strings = strings;
+	t->max_bytes = max_bytes;
 	t->seed = hash_u64((uintptr_t)t);
 	return t;
 }
@@ -129,7 +130,7 @@ static void tell(struct containers *t, struct container *c)
 static bool has_room(const struct containers *t, const struct container *c, const struct container_info *info)
 {
 	size_t old = c->info ? c->info->bytes : 0;
-	return (c->info || t->known < MAX_KNOWN) && t->bytes - old + info->bytes <= MAX_BYTES;
+	return t->bytes - old + info->bytes <= t->max_bytes;
 }
 
 /* Reads the JSON and tells of its container. NULL: cannot. */
@@ -208,14 +209,16 @@ static void forget_place(struct containers *t, struct place *p)
 	*p = (struct place){ 0 };
 }
 
-struct container *containers_place(struct containers *t, struct istr *cgroups)
+struct container *containers_place(struct containers *t, struct istr *cgroups, struct str text)
 {
 	struct place *p = &t->places[cgroups->hash % PLACES];
 	struct str id;
 
-	if (!p->cgroups || !istr_eq(p->cgroups, cgroups)) {
+	if (cgroups->len != text.len)		/* there was no room for it */
+		return container_match(text, &id) ? container_get(t, id) : NULL;
+	if (p->cgroups != cgroups) {
 		forget_place(t, p);
-		p->container = container_match(istr_str(cgroups), &id) ? container_get(t, id) : NULL;
+		p->container = container_match(text, &id) ? container_get(t, id) : NULL;
 		p->cgroups = istr_ref(cgroups);
 	}
 	if (p->container)
@@ -233,15 +236,17 @@ void containers_clear(struct containers *t)
 	tell(t, NULL);
 	for (uint32_t i = 0; i < PLACES; i++)
 		forget_place(t, &t->places[i]);
-again:
 	for (uint32_t i = 0; map_next(&t->by_id, &i, &key, &c);) {
+		bool changed = false;
+
 		for (; c; c = next) {
 			next = c->next;
-			if (!c->info)
-				continue;
-			set_info(t, c, NULL);
-			goto again;	/* the table may have changed */
+			if (c->info) {
+				set_info(t, c, NULL);
+				changed = true;
+			}
 		}
+		i -= changed;	/* the table may have moved a later one into this place */
 	}
 }
 

@@ -6,10 +6,9 @@
 #include "gate.h"
 #include "load.h"
 #include "parse.h"
+#include "record.h"
 #include "ruleset.h"
 #include "scap.h"
-
-enum { MAX_SCRATCH = 16 << 20 };
 
 struct engine {
 	struct evt evt;			/* the event at hand; its address is what Lua knows */
@@ -18,6 +17,10 @@ struct engine {
 	struct engine_limits limits;
 	struct ruleset *rules;
 	struct scap *capture;		/* NULL: no source */
+	struct scap_rec rec;		/* the event at hand, as the source gave it */
+	struct recorder *recorder;	/* NULL: nothing is written */
+	char *record_path;		/* wanted of the next source; NULL: nothing */
+	uint32_t record_flags;
 	uint64_t delivered;
 	struct err err;
 	atomic_bool stop;
@@ -32,8 +35,9 @@ struct engine *engine_new(const struct engine_limits *limits, struct err *err)
 		err_set(err, ENOMEM, "out of memory for the engine's tables");
 		return NULL;
 	}
-	eng->limits = *limits;
-	eng->scratch.limit = limits->max_scratch ? limits->max_scratch : MAX_SCRATCH;
+	if (limits)
+		eng->limits = *limits;
+	eng->scratch.limit = eng->limits.max_scratch ? eng->limits.max_scratch : ENGINE_MAX_SCRATCH;
 	eng->evt.st = &eng->st;
 	eng->evt.scratch = &eng->scratch;
 	eng->evt.info = event_row(0);
@@ -44,6 +48,8 @@ void engine_free(struct engine *eng)
 {
 	if (!eng)
 		return;
+	recorder_close(eng->recorder, &eng->err);
+	free(eng->record_path);
 	scap_close(eng->capture);
 	state_free(&eng->st);
 	arena_free(&eng->scratch);
@@ -55,9 +61,57 @@ int engine_open_replay(struct engine *eng, const char *path, struct err *err)
 	struct scap_sink sink = load_sink(&eng->st);
 
 	scap_close(eng->capture);
-	eng->capture = scap_open(path, &eng->limits, &sink, err);
-	return eng->capture ? 0 : -EINVAL;
+	eng->capture = NULL;
+	recorder_close(eng->recorder, &eng->err);
+	eng->recorder = NULL;
+	if (eng->record_path) {
+		if (!(eng->recorder = recorder_new(eng->record_flags, &eng->st)))
+			return err_set(err, ENOMEM, "out of memory");
+		sink = recorder_sink(eng->recorder, sink);
+	}
+	if (!(eng->capture = scap_open(path, &eng->limits, &sink, err)))
+		return -EINVAL;
+	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, scap_fd(eng->capture), err) : 0;
 }
+
+/* ------------------------------------------------------------------ writing what is read */
+
+void engine_record(struct engine *eng, const char *path, uint32_t flags)
+{
+	free(eng->record_path);
+	eng->record_path = strdup(path);
+	REQUIRE(eng->record_path);
+	eng->record_flags = flags;
+}
+
+void engine_choose(struct engine *eng)
+{
+	if (eng->recorder)
+		recorder_choose(eng->recorder);
+}
+
+void engine_recorded(const struct engine *eng, uint64_t *chosen, uint64_t *state_only)
+{
+	*chosen = *state_only = 0;
+	if (eng->recorder)
+		recorder_counts(eng->recorder, chosen, state_only);
+}
+
+int engine_record_end(struct engine *eng, struct err *err)
+{
+	int rc = recorder_close(eng->recorder, err);
+
+	eng->recorder = NULL;
+	return rc;
+}
+
+__attribute__((cold))
+static int record_failed(struct engine *eng, int rc)
+{
+	return err_set(&eng->err, -rc, "%s", recorder_error(eng->recorder));
+}
+
+/* ------------------------------------------------------------------ one event after the other */
 
 void engine_use(struct engine *eng, struct ruleset *rules)
 {
@@ -93,13 +147,17 @@ static void decode(struct engine *eng, const struct scap_rec *rec)
 
 int engine_next(struct engine *eng)
 {
-	struct scap_rec rec;
+	struct scap_rec *rec = &eng->rec;
 	int rc;
 
 	if (!eng->capture)
 		return NEXT_END;
-	while (!atomic_load_explicit(&eng->stop, memory_order_relaxed)) {
-		rc = scap_next(eng->capture, &rec);
+	for (;;) {
+		if (eng->recorder && (rc = recorder_settle(eng->recorder)) < 0)
+			return record_failed(eng, rc);
+		if (atomic_load_explicit(&eng->stop, memory_order_relaxed))
+			return NEXT_STOPPED;
+		rc = scap_next(eng->capture, rec);
 		if (rc == -EINTR)
 			continue;	/* a signal while a pipe was quiet: look whether to stop */
 		if (rc < 0)
@@ -107,14 +165,17 @@ int engine_next(struct engine *eng)
 		if (rc == 0)
 			return NEXT_END;
 		arena_reset(&eng->scratch);
-		decode(eng, &rec);
-		eng->delivered += !(rec.flags & SCAP_UNNUMBERED);
+		decode(eng, rec);
+		eng->delivered += !(rec->flags & SCAP_UNNUMBERED);
 		eng->evt.h.num = eng->delivered;
+		if (eng->recorder)
+			recorder_before(eng->recorder);
 		parse_event(&eng->evt);
-		if (!(rec.flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))
+		if (eng->recorder)
+			recorder_after(eng->recorder, &eng->evt, rec);
+		if (!(rec->flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))
 			return NEXT_EVENT;
 	}
-	return NEXT_STOPPED;
 }
 
 const char *engine_error(const struct engine *eng)
@@ -157,12 +218,21 @@ const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value)
 		{ "events", eng->delivered },
 		{ "events of unknown kinds skipped", eng->capture ? scap_skipped(eng->capture) : 0 },
 		{ "threads", threads_count(st->threads) },
-		{ "threads not kept (table full)", threads_overflow(st->threads) },
+		{ "threads not kept (table full: falco_libs.thread_table_size)", threads_overflow(st->threads) },
 		{ "descriptors", fds_live(st->fds) },
-		{ "descriptors not kept (table full)", fds_overflow(st->fds) },
-		{ "strings not shared (table full)", intern_overflow(st->strings) },
-		{ "users and groups not kept (table full)", users_overflow(st->users) },
-		{ "values not composed (scratch full)", eng->scratch.refused },
+		{ "descriptors, bytes", fds_bytes(st->fds) },
+		{ "descriptors not kept (table full: limits.fds_per_process, limits.fd_bytes)", fds_overflow(st->fds) },
+		{ "strings", intern_count(st->strings) },
+		{ "strings, bytes", intern_bytes(st->strings) },
+		{ "strings not kept (table full: limits.string_bytes)", intern_overflow(st->strings) },
+		{ "users and groups", users_count(st->users) },
+		{ "users and groups not kept (table full: limits.user_bytes)", users_overflow(st->users) },
+		{ "interface addresses not kept (table full)", ifaces_overflow(st->ifaces) },
+		{ "enter events not kept (table full)", st->enter_overflow },
+		{ "containers with metadata", containers_known(st->containers) },
+		{ "container metadata not kept (table full)", containers_overflow(st->containers) },
+		{ "container metadata not readable", containers_bad(st->containers) },
+		{ "values not composed (scratch full: limits.scratch_bytes)", eng->scratch.refused },
 		{ "parameters of wrong length", st->bad_params },
 	};
 

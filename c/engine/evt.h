@@ -19,7 +19,8 @@ struct evt {
 	struct evt_head h;		/* first: what Lua reads */
 	uint32_t serial;		/* changes with every event; stamps per-event caches, never 0 */
 	bool uses_fd;			/* the event works on a descriptor: fdnum is valid */
-	bool fd_name_changed;		/* parsing this event altered fd's name */
+	bool fd_replaced;		/* parsing this event published a record in fd's place */
+	bool fd_name_changed;		/* and it has another name */
 	const struct event_info *info;
 	struct state *st;		/* tables of the host that the event comes from */
 	struct thread *thread;		/* NULL: meta event, or thread not known */

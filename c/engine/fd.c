@@ -6,14 +6,18 @@
 struct fds {
 	uint32_t max_per_table;
 	uint64_t last_gen, live, overflow;
+	struct fd_pool pool;
+	struct fd_rec *dead;
 };
 
-struct fds *fds_new(uint32_t max_per_table)
+struct fds *fds_new(uint32_t max_per_table, uint64_t max_bytes)
 {
 	struct fds *f = calloc(1, sizeof *f);
 
-	if (f)
+	if (f) {
 		f->max_per_table = max_per_table;
+		f->pool.max = max_bytes;
+	}
 	return f;
 }
 
@@ -21,7 +25,8 @@ void fds_free(struct fds *f)
 {
 	if (!f)
 		return;
-	REQUIRE(f->live == 0);
+	fds_sweep(f);
+	REQUIRE(f->live == 0 && f->pool.used == 0);
 	free(f);
 }
 
@@ -36,9 +41,14 @@ static char *put_text(char *at, struct str *s)
 	return at + s->len + 1;
 }
 
+static size_t rec_size(const struct fd_draft *d)
+{
+	return sizeof(struct fd_rec) + d->name.len + (size_t)d->raw.len + 2;
+}
+
 static struct fd_rec *rec_new(struct fds *f, const struct fd_draft *d)
 {
-	struct fd_rec *r = malloc(sizeof *r + (size_t)d->name.len + d->raw.len + 2);
+	struct fd_rec *r = fd_pool_get(&f->pool, rec_size(d));
 
 	if (!r)
 		return NULL;
@@ -61,14 +71,25 @@ void fd_rec_drop(struct fds *f, struct fd_rec *r)
 	if (!r || --r->refs)
 		return;
 	f->live--;
-	free(r);
+	r->next_dead = f->dead;
+	f->dead = r;
+}
+
+void fds_sweep(struct fds *f)
+{
+	while (f->dead) {
+		struct fd_rec *r = f->dead;
+
+		f->dead = r->next_dead;
+		fd_pool_put(&f->pool, r, rec_size(&r->d));
+	}
 }
 
 /* ------------------------------------------------------------------ tables */
 
 struct fdtable *fdtable_share(struct fds *f, struct fdtable *t)
 {
-	struct fdtable *fork = malloc(sizeof *fork);
+	struct fdtable *fork = fd_pool_get(&f->pool, sizeof *fork);
 
 	if (!fork) {
 		f->overflow++;
@@ -89,9 +110,9 @@ void fdtable_drop(struct fds *f, struct fdtable *t)
 	if (--t->order->refs == 0) {
 		for (uint32_t pos = 0; fdtable_next(t, &pos, &fd, &r);)
 			fd_rec_drop(f, r);
-		fd_order_free(t->order);
+		fd_order_free(&f->pool, t->order);
 	}
-	free(t);
+	fd_pool_put(&f->pool, t, sizeof *t);
 }
 
 static void ref_rec(struct fd_rec *r)
@@ -101,32 +122,42 @@ static void ref_rec(struct fd_rec *r)
 
 bool fdtable_settle(struct fds *f, struct fdtable **t)
 {
-	if (*t ? fdtable_own(*t, ref_rec) : (*t = fdtable_alloc()) != NULL)
+	return *t ? fdtable_own(&f->pool, *t, ref_rec) : (*t = fdtable_alloc(&f->pool)) != NULL;
+}
+
+bool fdtable_writable(struct fds *f, struct fdtable **t)
+{
+	if (fdtable_settle(f, t))
 		return true;
-	f->overflow++;
+	f->overflow += fdtable_count(*t);
+	fdtable_drop(f, *t);
+	*t = NULL;
 	return false;
 }
 
-/* Takes over one reference to `rec`. */
+/* Takes over one reference to `rec`; NULL: there was no memory for it. */
 static struct fd_rec *put(struct fds *f, struct fdtable **t, int64_t fd, struct fd_rec *rec)
 {
 	struct fd_node *node;
 
-	if (!rec || fd < 0)
+	if (fd < 0)
+		goto drop;
+	if (!rec) {
+		fd_remove(f, t, fd);
 		goto refuse;
-	if (!fdtable_settle(f, t)) {
-		fd_rec_drop(f, rec);
-		return NULL;
 	}
+	if (!fdtable_writable(f, t))
+		goto refuse;
 	if ((node = fdtable_node(*t, fd))) {
 		fd_rec_drop(f, node->rec);
 		node->rec = rec;
 		return rec;
 	}
-	if (fdtable_count(*t) < f->max_per_table && fdtable_put(*t, fd, rec))
+	if (fdtable_count(*t) < f->max_per_table && fdtable_put(&f->pool, *t, fd, rec))
 		return rec;
 refuse:
-	f->overflow += fd >= 0;
+	f->overflow++;
+drop:
 	fd_rec_drop(f, rec);
 	return NULL;
 }
@@ -143,7 +174,7 @@ struct fd_rec *fd_alias(struct fds *f, struct fdtable **t, int64_t fd, struct fd
 
 void fd_remove(struct fds *f, struct fdtable **t, int64_t fd)
 {
-	if (fdtable_get(*t, fd) && fdtable_settle(f, t))
+	if (fdtable_get(*t, fd) && fdtable_writable(f, t))
 		fd_rec_drop(f, fdtable_take(*t, fd));
 }
 
@@ -155,4 +186,9 @@ uint64_t fds_overflow(const struct fds *f)
 uint64_t fds_live(const struct fds *f)
 {
 	return f->live;
+}
+
+uint64_t fds_bytes(const struct fds *f)
+{
+	return f->pool.used;
 }

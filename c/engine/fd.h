@@ -3,8 +3,12 @@
  * Descriptors: records and the tables that hold them.
  *
  * struct fd_rec    immutable once published, reference-counted. A change publishes a new record under the number;
- *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it.
+ *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it. Whoever borrowed
+ *                  one may look at it until fds_sweep(), whatever became of it meanwhile.
  * struct fdtable   number -> record, shared copy-on-write between a process and its forks (fdtable.h).
+ *
+ * Both are bounded: entries per table, and bytes of everything together. Where there is no room for what a number stands
+ * for now, the number is not known any more; a stale record would be worse than none.
  *
  *	struct fd_draft d = { .type = FD_FILE, .name = STR("/etc/passwd") };
  *	fd_publish(fds, &thread->fds, 3, &d);
@@ -56,6 +60,7 @@ struct fd_draft {
 struct fd_rec {
 	uint32_t refs;
 	uint64_t gen;			/* unique among all records ever */
+	struct fd_rec *next_dead;	/* dropped by all, awaits fds_sweep() */
 	struct fd_draft d;		/* name and raw point behind the struct, NUL-ended */
 	char text[];
 };
@@ -63,13 +68,16 @@ struct fd_rec {
 /* The owner of all records and tables of one engine. */
 struct fds;
 
-struct fds *fds_new(uint32_t max_per_table);
+struct fds *fds_new(uint32_t max_per_table, uint64_t max_bytes);
 void fds_free(struct fds *f);
+void fds_sweep(struct fds *f);			/* frees records that all have dropped; before each event */
 
 struct fdtable *fdtable_share(struct fds *f, struct fdtable *t);	/* a fork's table; NULL: out of memory, counted */
 void fdtable_drop(struct fds *f, struct fdtable *t);			/* NULL allowed */
-/* Makes *t (NULL: none yet) a table of its holder's own, whose order is right. false: out of memory, counted. */
+/* Makes *t (NULL: none yet) a table of its holder's own, whose order is right. false: no room; nothing changed. */
 bool fdtable_settle(struct fds *f, struct fdtable **t);
+/* The same before a change. false: no room; its entries are given up (*t is NULL) and counted. */
+bool fdtable_writable(struct fds *f, struct fdtable **t);
 
 static inline struct fd_rec *fdtable_get(const struct fdtable *t, int64_t fd)
 {
@@ -110,6 +118,7 @@ struct fd_rec *fd_rec_ref(struct fd_rec *rec);
 void fd_rec_drop(struct fds *f, struct fd_rec *rec);		/* NULL allowed */
 uint64_t fds_overflow(const struct fds *f);
 uint64_t fds_live(const struct fds *f);				/* records alive */
+uint64_t fds_bytes(const struct fds *f);			/* of records and tables */
 
 static inline bool fd_is_ip(const struct fd_rec *r)
 {

@@ -12,6 +12,36 @@ static const uint32_t bucket_counts[] = {
 	2938679, 5967347, 12117689, 24607243,
 };
 
+enum { ALLOCATOR_COST = 16 };	/* of one allocation */
+
+void *fd_pool_get(struct fd_pool *p, size_t n)
+{
+	void *mem;
+
+	if (n + ALLOCATOR_COST > p->max - p->used || !(mem = malloc(n)))
+		return NULL;
+	p->used += n + ALLOCATOR_COST;
+	return mem;
+}
+
+void fd_pool_put(struct fd_pool *p, void *mem, size_t n)
+{
+	if (!mem)
+		return;
+	p->used -= n + ALLOCATOR_COST;
+	free(mem);
+}
+
+static size_t nodes_size(uint32_t cap)
+{
+	return cap * sizeof(struct fd_node);
+}
+
+static size_t buckets_size(uint32_t n)
+{
+	return n * sizeof(uint32_t);
+}
+
 static uint64_t magic_of(uint32_t buckets)
 {
 	return UINT64_MAX / buckets + 1;
@@ -25,42 +55,53 @@ static uint32_t bucket_of(const struct fd_order *o, int64_t fd)
 	return (uint32_t)((unsigned __int128)(o->magic * (uint64_t)fd) * o->nbuckets >> 64);
 }
 
-static struct fd_order *order_new(void)
+/* With room for `cap` nodes and `nbuckets` buckets, whose contents are up to the caller. */
+static struct fd_order *order_alloc(struct fd_pool *p, uint32_t cap, uint32_t nbuckets)
 {
-	struct fd_order *o = calloc(1, sizeof *o);
+	struct fd_order *o = fd_pool_get(p, sizeof *o);
 
 	if (!o)
 		return NULL;
-	o->refs = 1;
-	o->nbuckets = 1;
-	o->magic = magic_of(1);
-	o->cap = 8;
-	o->used = 1;
-	o->nodes = malloc(o->cap * sizeof *o->nodes);
-	o->before = calloc(1, sizeof *o->before);
+	*o = (struct fd_order){ .refs = 1, .cap = cap, .nbuckets = nbuckets, .magic = magic_of(nbuckets) };
+	o->nodes = fd_pool_get(p, nodes_size(cap));
+	o->before = fd_pool_get(p, buckets_size(nbuckets));
 	if (!o->nodes || !o->before) {
-		fd_order_free(o);
+		fd_order_free(p, o);
 		return NULL;
 	}
-	o->nodes[0] = (struct fd_node){ .fd = -1 };
 	return o;
 }
 
-void fd_order_free(struct fd_order *o)
+static struct fd_order *order_new(struct fd_pool *p)
+{
+	struct fd_order *o = order_alloc(p, 8, 1);
+
+	if (!o)
+		return NULL;
+	o->used = 1;
+	o->nodes[0] = (struct fd_node){ .fd = -1 };
+	o->before[0] = 0;
+	return o;
+}
+
+void fd_order_free(struct fd_pool *p, struct fd_order *o)
 {
 	if (!o)
 		return;
-	free(o->nodes);
-	free(o->before);
-	free(o);
+	fd_pool_put(p, o->nodes, nodes_size(o->cap));
+	fd_pool_put(p, o->before, buckets_size(o->nbuckets));
+	fd_pool_put(p, o, sizeof *o);
 }
 
-struct fdtable *fdtable_alloc(void)
+struct fdtable *fdtable_alloc(struct fd_pool *p)
 {
-	struct fdtable *t = calloc(1, sizeof *t);
+	struct fdtable *t = fd_pool_get(p, sizeof *t);
 
-	if (t && !(t->order = order_new())) {
-		free(t);
+	if (!t)
+		return NULL;
+	*t = (struct fdtable){ .order = order_new(p) };
+	if (!t->order) {
+		fd_pool_put(p, t, sizeof *t);
 		return NULL;
 	}
 	return t;
@@ -86,11 +127,11 @@ static void link_node(struct fd_order *o, uint32_t i)
 }
 
 /* Links all entries anew, in the order they have, into `nbuckets` empty buckets. */
-static void relink(struct fd_order *o, uint32_t nbuckets, uint32_t *before)
+static void relink(struct fd_pool *p, struct fd_order *o, uint32_t nbuckets, uint32_t *before)
 {
 	uint32_t i = o->nodes[0].next, next;
 
-	free(o->before);
+	fd_pool_put(p, o->before, buckets_size(o->nbuckets));
 	o->before = before;
 	o->nbuckets = nbuckets;
 	o->magic = magic_of(nbuckets);
@@ -101,7 +142,7 @@ static void relink(struct fd_order *o, uint32_t nbuckets, uint32_t *before)
 	}
 }
 
-static bool grow_buckets(struct fd_order *o)
+static bool grow_buckets(struct fd_pool *p, struct fd_order *o)
 {
 	uint32_t k = 0, *before;
 
@@ -109,14 +150,16 @@ static bool grow_buckets(struct fd_order *o)
 		k++;
 	if (k == sizeof bucket_counts / sizeof bucket_counts[0])
 		return true;	/* longer chains */
-	before = calloc(bucket_counts[k], sizeof *before);
+	before = fd_pool_get(p, buckets_size(bucket_counts[k]));
 	if (!before)
 		return false;
-	relink(o, bucket_counts[k], before);
+	memset(before, 0, buckets_size(bucket_counts[k]));
+	relink(p, o, bucket_counts[k], before);
 	return true;
 }
 
-static uint32_t node_new(struct fd_order *o)
+/* 0: no memory. */
+static uint32_t node_new(struct fd_pool *p, struct fd_order *o)
 {
 	uint32_t i = o->spare;
 
@@ -125,23 +168,25 @@ static uint32_t node_new(struct fd_order *o)
 		return i;
 	}
 	if (o->used == o->cap) {
-		struct fd_node *nodes = realloc(o->nodes, o->cap * 2ull * sizeof *nodes);
+		struct fd_node *nodes = fd_pool_get(p, nodes_size(o->cap * 2));
 
 		if (!nodes)
 			return 0;
+		memcpy(nodes, o->nodes, nodes_size(o->used));
+		fd_pool_put(p, o->nodes, nodes_size(o->cap));
 		o->nodes = nodes;
 		o->cap *= 2;
 	}
 	return o->used++;
 }
 
-static bool order_add(struct fd_order *o, int64_t fd, struct fd_rec *rec)
+static bool order_add(struct fd_pool *p, struct fd_order *o, int64_t fd, struct fd_rec *rec)
 {
 	/* one bucket is the state before the first entry, never a full one */
-	if ((o->nbuckets == 1 || o->n + 1 > o->nbuckets) && !grow_buckets(o))
+	if ((o->nbuckets == 1 || o->n + 1 > o->nbuckets) && !grow_buckets(p, o))
 		return false;
 
-	uint32_t i = node_new(o);
+	uint32_t i = node_new(p, o);
 	if (!i)
 		return false;
 	o->nodes[i] = (struct fd_node){ .fd = fd, .rec = rec };
@@ -150,9 +195,9 @@ static bool order_add(struct fd_order *o, int64_t fd, struct fd_rec *rec)
 	return true;
 }
 
-bool fdtable_put(struct fdtable *t, int64_t fd, struct fd_rec *rec)
+bool fdtable_put(struct fd_pool *p, struct fdtable *t, int64_t fd, struct fd_rec *rec)
 {
-	return order_add(t->order, fd, rec);
+	return order_add(p, t->order, fd, rec);
 }
 
 struct fd_node *fdtable_node(const struct fdtable *t, int64_t fd)
@@ -202,13 +247,13 @@ struct fd_rec *fdtable_take(struct fdtable *t, int64_t fd)
 }
 
 /* The same entries, added one by one to a new table. NULL: out of memory. */
-static struct fd_order *order_copied(const struct fd_order *from)
+static struct fd_order *order_copied(struct fd_pool *p, const struct fd_order *from)
 {
-	struct fd_order *o = order_new();
+	struct fd_order *o = order_new(p);
 
 	for (uint32_t i = from->nodes[0].next; o && i; i = from->nodes[i].next) {
-		if (!order_add(o, from->nodes[i].fd, from->nodes[i].rec)) {
-			fd_order_free(o);
+		if (!order_add(p, o, from->nodes[i].fd, from->nodes[i].rec)) {
+			fd_order_free(p, o);
 			return NULL;
 		}
 	}
@@ -216,22 +261,17 @@ static struct fd_order *order_copied(const struct fd_order *from)
 }
 
 /* The same entries in the same order. NULL: out of memory. */
-static struct fd_order *order_cloned(const struct fd_order *from)
+static struct fd_order *order_cloned(struct fd_pool *p, const struct fd_order *from)
 {
-	struct fd_order *o = calloc(1, sizeof *o);
+	struct fd_order *o = order_alloc(p, from->cap, from->nbuckets);
 
 	if (!o)
 		return NULL;
-	*o = *from;
-	o->refs = 1;
-	o->nodes = malloc(o->cap * sizeof *o->nodes);
-	o->before = malloc(o->nbuckets * sizeof *o->before);
-	if (!o->nodes || !o->before) {
-		fd_order_free(o);
-		return NULL;
-	}
-	memcpy(o->nodes, from->nodes, o->used * sizeof *o->nodes);
-	memcpy(o->before, from->before, o->nbuckets * sizeof *o->before);
+	o->n = from->n;
+	o->used = from->used;
+	o->spare = from->spare;
+	memcpy(o->nodes, from->nodes, nodes_size(o->used));
+	memcpy(o->before, from->before, buckets_size(o->nbuckets));
 	return o;
 }
 
@@ -239,27 +279,27 @@ static struct fd_order *order_cloned(const struct fd_order *from)
  * Copying twice often restores an order, so only so many copies are really made: a chain of forks that touch no
  * descriptor has no end.
  */
-static struct fd_order *order_copied_often(const struct fd_order *from, uint32_t copies)
+static struct fd_order *order_copied_often(struct fd_pool *p, const struct fd_order *from, uint32_t copies)
 {
-	struct fd_order *o = order_copied(from), *next;
+	struct fd_order *o = order_copied(p, from), *next;
 
 	if (copies > 16)
 		copies = 16 + (copies & 1);
 	for (uint32_t k = 1; o && k < copies; k++) {
-		next = order_copied(o);
-		fd_order_free(o);
+		next = order_copied(p, o);
+		fd_order_free(p, o);
 		o = next;
 	}
 	return o;
 }
 
-bool fdtable_own(struct fdtable *t, void (*rec_ref)(struct fd_rec *))
+bool fdtable_own(struct fd_pool *p, struct fdtable *t, void (*rec_ref)(struct fd_rec *))
 {
 	struct fd_order *old = t->order, *own;
 
 	if (old->refs == 1 && !t->copies)
 		return true;
-	own = t->copies ? order_copied_often(old, t->copies) : order_cloned(old);
+	own = t->copies ? order_copied_often(p, old, t->copies) : order_cloned(p, old);
 	if (!own)
 		return false;
 	if (old->refs > 1) {
@@ -267,7 +307,7 @@ bool fdtable_own(struct fdtable *t, void (*rec_ref)(struct fd_rec *))
 			rec_ref(own->nodes[i].rec);
 		old->refs--;
 	} else {
-		fd_order_free(old);
+		fd_order_free(p, old);
 	}
 	t->order = own;
 	t->copies = 0;

@@ -12,9 +12,18 @@
 #define FALCO_FDTABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct fd_rec;
+
+/* What tables and records of one engine may take together, in bytes. */
+struct fd_pool {
+	uint64_t used, max;
+};
+
+void *fd_pool_get(struct fd_pool *p, size_t n);		/* NULL: limit reached or out of memory */
+void fd_pool_put(struct fd_pool *p, void *mem, size_t n);	/* NULL allowed */
 
 struct fd_node {
 	int64_t fd;
@@ -39,12 +48,13 @@ struct fdtable {
 	uint32_t copies;		/* how many forks ago the order was right */
 };
 
-/* All return false when out of memory, with nothing changed. */
-struct fdtable *fdtable_alloc(void);
-bool fdtable_own(struct fdtable *t, void (*rec_ref)(struct fd_rec *));	/* make its entries its own, in its own order */
-bool fdtable_put(struct fdtable *t, int64_t fd, struct fd_rec *rec);	/* a new entry, in an own table */
+/* All return false when there is no memory to be had, with nothing changed. */
+struct fdtable *fdtable_alloc(struct fd_pool *p);
+/* Make its entries its own, in its own order. */
+bool fdtable_own(struct fd_pool *p, struct fdtable *t, void (*rec_ref)(struct fd_rec *));
+bool fdtable_put(struct fd_pool *p, struct fdtable *t, int64_t fd, struct fd_rec *rec);	/* a new entry, in an own table */
 struct fd_node *fdtable_node(const struct fdtable *t, int64_t fd);	/* NULL: not there */
 struct fd_rec *fdtable_take(struct fdtable *t, int64_t fd);		/* out of an own table; NULL: was not there */
-void fd_order_free(struct fd_order *o);					/* its nodes, not the records */
+void fd_order_free(struct fd_pool *p, struct fd_order *o);		/* its nodes, not the records */
 
 #endif

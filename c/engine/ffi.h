@@ -131,6 +131,11 @@ enum field_flags {
 	FIELD_NET = 256,		/* constants are networks a.b.c.d/n */
 	FIELD_AT_MOST = 512,		/* only "=", and it is true up to the constant: evt.around[T] = D */
 	FIELD_SUGGESTED = 1024,		/* `append_output: suggested_output` adds it to alerts */
+	FIELD_CONTAINER = 2048,		/* tells of containers; reading one has the effect of ruleset_use_containers() */
+	FIELD_PATTERN = 4096,		/* its key is a regular expression; one that is none is taken as a glob */
+	FIELD_EVENT_NAME = 8192,	/* the event's name: comparing it decides which events a condition can hold for */
+	FIELD_SYSCALL_NAME = 16384,	/* likewise, and missing for events that no system call made */
+	FIELD_ORDINAL = 32768,		/* counts from 1 */
 };
 
 struct field_info {
@@ -202,6 +207,9 @@ int ruleset_output(struct ruleset *rs, const int32_t *exprs, uint32_t n);
 /* Let engine_next() return events of this code (generic codes: only of syscall `sc`; -1 = of any). */
 void ruleset_want(struct ruleset *rs, uint32_t code, int32_t sc);
 uint32_t ruleset_leaf_count(const struct ruleset *rs);
+/* Names of users and groups, fd.containername and the ends of connections are then those that hold in the container a
+ * thread runs in, not the host's. */
+void ruleset_use_containers(struct ruleset *rs);
 
 /*
  * The gate (gate.h): tell it of the rules, and engine_next() dismisses events that none of them can match. Entries are
@@ -245,12 +253,27 @@ const struct alert *alert_fill(const struct evt *e, int id);
 
 struct engine;
 
+/* What state may take. What exceeds it is not known from then on, and counted: see engine_stat(). */
 struct engine_limits {
 	uint32_t max_threads;		/* 0 anywhere: the default */
-	uint32_t max_fds;		/* per process */
+	uint32_t max_fds;		/* descriptors of one process */
+	uint32_t max_fd_bytes;		/* bytes of all descriptors */
+	uint32_t max_strings;		/* bytes of the strings that repeat: names, arguments, environments ... */
+	uint32_t max_user_bytes;	/* bytes of users and groups */
+	uint32_t max_container_bytes;	/* bytes of what is known of containers */
 	uint32_t max_block;		/* bytes of one capture block */
-	uint32_t max_strings;		/* bytes of interned strings */
 	uint32_t max_scratch;		/* bytes that fields may compose per event */
+};
+
+enum engine_default {
+	ENGINE_MAX_THREADS = 262144,
+	ENGINE_MAX_FDS = 4096,		/* as many as upstream keeps */
+	ENGINE_MAX_FD_BYTES = 256 << 20,
+	ENGINE_MAX_STRINGS = 256 << 20,
+	ENGINE_MAX_USER_BYTES = 16 << 20,
+	ENGINE_MAX_CONTAINER_BYTES = 64 << 20,
+	ENGINE_MAX_BLOCK = 64 << 20,
+	ENGINE_MAX_SCRATCH = 16 << 20,
 };
 
 struct evt_head {
@@ -265,10 +288,25 @@ struct evt_head {
 
 enum next_result { NEXT_END = 0, NEXT_EVENT = 1, NEXT_STOPPED = 2 };
 
-struct engine *engine_new(const struct engine_limits *limits, struct err *err);
+struct engine *engine_new(const struct engine_limits *limits, struct err *err);	/* limits NULL: the defaults */
 void engine_free(struct engine *eng);
 /* path "-" is stdin. */
 int engine_open_replay(struct engine *eng, const char *path, struct err *err);
+/*
+ * What the next engine_open_replay() opens is also written to a capture (record.h): its chosen events, and unless
+ * RECORD_ONLY, for state only, those that their tables need. path "-" is stdout.
+ */
+enum record_flags {
+	RECORD_PLAIN = 1,		/* without gzip */
+	RECORD_ALL = 2,			/* every event is chosen */
+	RECORD_ONLY = 4,		/* leave out what was not chosen */
+};
+void engine_record(struct engine *eng, const char *path, uint32_t flags);
+void engine_choose(struct engine *eng);			/* the event that engine_next() returned */
+/* Events written so far: chosen ones, and those for state only. */
+void engine_recorded(const struct engine *eng, uint64_t *chosen, uint64_t *state_only);
+/* Finishes that capture. The last event is in it if engine_next() was called once more. */
+int engine_record_end(struct engine *eng, struct err *err);
 void engine_use(struct engine *eng, struct ruleset *rs);	/* NULL: none, every event passes unseen */
 /* Goes on to the next event that the ruleset wants. Negative: -errno, see engine_error(). */
 int engine_next(struct engine *eng);

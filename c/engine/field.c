@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "getters.h"
+#include "field_container.h"
 #include "field_evt.h"
 #include "field_fspath.h"
 #include "field_fdlist.h"

@@ -18,6 +18,7 @@ struct field_arg {
 	bool is_index;			/* digits only: index holds the number */
 	uint32_t index;
 	struct str key;			/* the text, also of an index; owned by the ruleset */
+	const struct regex *pattern;	/* FIELD_PATTERN: of the key, NULL if it is none; owned by the ruleset */
 	/* resolved at load by the field's `check`, e.g. the parameter's name that evt.arg.NAME fell back to */
 	int32_t ref;
 };

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <time.h>
 #include "field.h"
+#include "field_container.h"
 #include "field_fd.h"
-#include "field_user.h"
 #include "path.h"
 #include "sock.h"
 #include "state.h"

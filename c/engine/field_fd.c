@@ -6,9 +6,9 @@
  * own parameters instead; events that neither make, use nor close a descriptor have none of these fields.
  */
 #include "getters.h"
+#include "field_container.h"
 #include "field_fd.h"
 #include "field_proc.h"
-#include "field_user.h"
 #include "parse.h"
 #include "path.h"
 
@@ -306,8 +306,22 @@ static bool is_connection(const struct fd_rec *r)
 	return r->d.type == FD_IPV4 || r->d.type == FD_IPV6;
 }
 
+/* Whether the container has it; what is not known of its addresses the others' and the host's stand in for. */
+static bool container_owns(const struct evt *e, const struct container *c, const struct fd_rec *r, const uint8_t *ip)
+{
+	if (!fd_is_v4(r))
+		return false;		/* nobody tells a container's IPv6 addresses */
+	if (!c->info || !c->info->ip.len)
+		return containers_have_ip4(e->st->containers, ip);
+	return (c->info->has_ip4 && memcmp(c->info->ip4, ip, 4) == 0) || iface_is_local_v4(e->st->ifaces, ip);
+}
+
 static bool is_own_address(const struct evt *e, const struct fd_rec *r, const uint8_t *ip)
 {
+	const struct container *c = container_of_thread(e, evt_thread(e));
+
+	if (c)
+		return container_owns(e, c, r, ip);
 	return fd_is_v4(r) ? iface_is_local_v4(e->st->ifaces, ip) : iface_is_local_v6(e->st->ifaces, ip);
 }
 

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user.* and group.*: the ids are the thread's, the names come from the lists of the capture. */
 #include "getters.h"
+#include "field_container.h"
 #include "field_proc.h"
 #include "field_user.h"
-
-/* Containers are told of by plugins; without one, every thread counts as the host's. */
-struct str thread_container(const struct evt *e, const struct thread *t)
-{
-	return (struct str){ "", 0 };
-}
 
 int get_user_text(const struct field_ctx *c, struct value *v)
 {
@@ -16,6 +11,9 @@ int get_user_text(const struct field_ctx *c, struct value *v)
 
 	if (!t)
 		return 0;
+	struct str told = c->variant == USER_NAME ? container_event_user(c->e, t) : STR("");
+	if (told.len)
+		return value_str(v, told);
 	uint32_t uid = c->variant == USER_LOGIN_NAME ? t->loginuid : t->uid;
 	const struct user *user = users_find(c->e->st->users, thread_container(c->e, t), uid);
 	switch ((enum user_text)c->variant) {

@@ -4,11 +4,12 @@
 #include "../array.h"
 #include "iface.h"
 
-enum { MAX_IFACES = 65536 };
+enum { MAX_IFACES = 16384 };
 
 struct ifaces {
 	struct iface *rows;	/* names are owned */
 	uint32_t n, cap;
+	uint64_t overflow;
 };
 
 struct ifaces *ifaces_new(void)
@@ -35,12 +36,13 @@ void ifaces_free(struct ifaces *f)
 bool ifaces_put(struct ifaces *f, const struct iface *iface)
 {
 	struct iface row = *iface;
+	bool room = f->n < MAX_IFACES && array_room(&f->rows, f->n, &f->cap, sizeof *f->rows);
+	char *name = room ? malloc(iface->name.len + 1ull) : NULL;
 
-	if (f->n >= MAX_IFACES || !array_room(&f->rows, f->n, &f->cap, sizeof *f->rows))
+	if (!name) {
+		f->overflow++;
 		return false;
-	char *name = malloc(iface->name.len + 1ull);
-	if (!name)
-		return false;
+	}
 	if (iface->name.len)
 		memcpy(name, iface->name.p, iface->name.len);
 	name[iface->name.len] = 0;
@@ -52,6 +54,11 @@ bool ifaces_put(struct ifaces *f, const struct iface *iface)
 uint32_t ifaces_count(const struct ifaces *f)
 {
 	return f->n;
+}
+
+uint64_t ifaces_overflow(const struct ifaces *f)
+{
+	return f->overflow;
 }
 
 const struct iface *iface_at(const struct ifaces *f, uint32_t i)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Network interfaces of the machine: which addresses are its own. */
+/* Addresses of the machine's network interfaces: which ones are its own. Opaque, bounded. */
 #ifndef FALCO_IFACE_H
 #define FALCO_IFACE_H
 
@@ -18,8 +18,9 @@ struct iface {
 struct ifaces *ifaces_new(void);
 void ifaces_free(struct ifaces *f);
 void ifaces_clear(struct ifaces *f);
-bool ifaces_put(struct ifaces *f, const struct iface *iface);
+bool ifaces_put(struct ifaces *f, const struct iface *iface);	/* false: limit or memory; counted */
 uint32_t ifaces_count(const struct ifaces *f);
+uint64_t ifaces_overflow(const struct ifaces *f);
 const struct iface *iface_at(const struct ifaces *f, uint32_t i);
 /* The address is one of the machine's own. IPv6: any address of a /64 the machine has an address in. */
 bool iface_is_local_v4(const struct ifaces *f, const uint8_t addr[4]);

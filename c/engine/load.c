@@ -122,6 +122,7 @@ static int load_fd(void *ctx, int64_t tid, int64_t fd, const struct fd_draft *li
 		break;
 	}
 	fd_publish(st->fds, &t->fds, fd, &d);
+	fds_sweep(st->fds);
 	return 0;
 }
 
@@ -187,6 +188,7 @@ static void settle_role(struct state *st, struct thread *t, int64_t fd, struct f
 		d.bits |= FD_CLIENT;
 	}
 	fd_publish(st->fds, &t->fds, fd, &d);
+	fds_sweep(st->fds);
 }
 
 static int load_lists_end(void *ctx)

@@ -37,6 +37,8 @@ static const parse_fn parsers[EV_COUNT] = {
 	[EV_USER_DELETED_E] = parse_user,
 	[EV_GROUP_ADDED_E] = parse_group,
 	[EV_GROUP_DELETED_E] = parse_group,
+	[EV_CONTAINER_JSON_2_E] = parse_container,
+	[EV_ASYNCEVENT_E] = parse_async,
 
 	[EV_SYSCALL_OPEN_X] = parse_open,
 	[EV_SYSCALL_CREAT_X] = parse_creat,
@@ -124,8 +126,13 @@ static const uint8_t exit_fd_param[EV_COUNT] = {
 
 /* ------------------------------------------------------------------ stored enter events */
 
-void stored_free(struct stored *s)
+enum { ENTERS_BYTES = 16 << 20 };	/* of all threads; what finds no room is not kept */
+
+void stored_free(struct state *st, struct stored *s)
 {
+	if (!s)
+		return;
+	st->enter_bytes -= s->size;
 	free(s);
 }
 
@@ -136,11 +143,17 @@ static void store(struct evt *e)
 
 	for (uint32_t i = 0; i < n; i++)
 		bytes += e->param[i].len;
-	struct stored *s = malloc(sizeof *s + bytes);
-	if (!s)
-		return;		/* the exit event then stands for itself */
-	s->code = e->h.code;
-	s->nparams = n;
+	stored_free(e->st, e->thread->stored);
+	e->thread->stored = NULL;
+
+	size_t size = sizeof(struct stored) + bytes;
+	struct stored *s = size <= ENTERS_BYTES - e->st->enter_bytes ? malloc(size) : NULL;
+	if (!s) {
+		e->st->enter_overflow++;	/* the exit event then stands for itself */
+		return;
+	}
+	e->st->enter_bytes += size;
+	*s = (struct stored){ .code = e->h.code, .nparams = n, .size = (uint32_t)size };
 	uint8_t *at = s->bytes;
 	for (uint32_t i = 0; i < n; i++) {
 		s->param[i] = (struct param){ at, e->param[i].len };
@@ -148,7 +161,6 @@ static void store(struct evt *e)
 			memcpy(at, e->param[i].p, e->param[i].len);
 		at += e->param[i].len;
 	}
-	stored_free(e->thread->stored);
 	e->thread->stored = s;
 }
 
@@ -297,6 +309,7 @@ void parse_event(struct evt *e)
 	struct state *st = e->st;
 	struct fd_rec *before;
 
+	fds_sweep(st->fds);
 	if (st->after.thread || st->after.fd)
 		remove_ended(st, st->after);
 	if (!st->first_ts && e->info->origin != FROM_METAEVENT)
@@ -311,18 +324,34 @@ void parse_event(struct evt *e)
 	before = e->fd ? fd_rec_ref(e->fd) : NULL;
 	if (parsers[code])
 		parsers[code](e);
-	e->fd_name_changed = e->fd && e->fd != before &&
-			     !str_eq(e->fd->d.name, before ? before->d.name : STR(""));
+	e->fd_replaced = e->fd && e->fd != before;
+	e->fd_name_changed = e->fd_replaced && !str_eq(e->fd->d.name, before ? before->d.name : STR(""));
 	fd_rec_drop(st->fds, before);
 
 	if (e->thread) {
 		e->fdnum = e->thread->last_fd;
 		if (EVENT_IS_EXIT(code) && e->thread->stored) {
-			stored_free(e->thread->stored);
+			stored_free(st, e->thread->stored);
 			e->thread->stored = NULL;
 			e->thread->last_valid = false;
 		}
 	} else {
 		e->fdnum = -1;
 	}
+}
+
+bool parse_had_effect(const struct evt *e)
+{
+	uint32_t code = e->h.code;
+	parse_fn parser = parsers[code];
+	int64_t res;
+
+	if (is_stored[code])
+		return true;
+	if (parser == parse_receive || parser == parse_send)
+		return e->fd_replaced;
+	if (!parser && !(e->info->flags & EF_MODIFIES_STATE))
+		return false;
+	/* a call that fails changes nothing, but for these */
+	return parser == parse_connect || parser == parse_memory || !evt_result(e, &res) || res >= 0;
 }

@@ -13,18 +13,21 @@
 #include "state.h"
 
 void parse_event(struct evt *e);
+/* Did the event just parsed change what later ones find in the tables? May err towards yes. A thread that is new because
+ * somebody did something is not counted. */
+bool parse_had_effect(const struct evt *e);
 
 /* ---- enter events kept for their exits: old captures, and open, execve and connect enters of any */
 
 enum { STORED_PARAMS = 6 };
 
 struct stored {
-	uint32_t code, nparams;
+	uint32_t code, nparams, size;
 	struct param param[STORED_PARAMS];
 	uint8_t bytes[];
 };
 
-void stored_free(struct stored *s);		/* NULL allowed */
+void stored_free(struct state *st, struct stored *s);	/* NULL allowed */
 /* The enter event that belongs to this exit, or NULL. */
 const struct stored *stored_for(const struct evt *e);
 struct str stored_str(const struct stored *s, uint32_t i);
@@ -85,6 +88,8 @@ void parse_switch(struct evt *e);
 void parse_memory(struct evt *e);
 void parse_user(struct evt *e);
 void parse_group(struct evt *e);
+void parse_container(struct evt *e);
+void parse_async(struct evt *e);
 void recent_free(struct recent *r);
 
 void parse_open(struct evt *e);

@@ -95,7 +95,8 @@ void parse_openat(struct evt *e)
 
 	if (!e->thread)
 		return;
-	set_device(e, &o, dev, dev + 1);
+	if (event_param(e, dev + 1).len)	/* the reference takes both or none here */
+		set_device(e, &o, dev, dev + 1);
 	if (enter && !str_is(stored_str(enter, 1), "<NA>")) {
 		prefer_enter(&o, enter, 1, 2);
 		dirfd = stored_int(enter, 0, -1);
@@ -136,7 +137,7 @@ void parse_close_range(struct evt *e)
 
 	if (!slot || !*slot || !param_int(e, 0, &res) || res < 0)
 		return;
-	if (!fdtable_settle(e->st->fds, slot))
+	if (!fdtable_writable(e->st->fds, slot))
 		return;
 	struct fd_rec *rec;
 	int64_t fd;

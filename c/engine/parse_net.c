@@ -8,11 +8,6 @@
 enum { TYPE_STREAM = 1, TYPE_DGRAM = 2, TYPE_RAW = 3, TYPE_MASK = 0xff };	/* socket types, socket(2) */
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_RAW = 255 };			/* protocol numbers, RFC 1700 */
 
-static bool fd_draft_listens(const struct fd_draft *d)
-{
-	return d->type == FD_IPV4_LISTEN || d->type == FD_IPV6_LISTEN;
-}
-
 /* ------------------------------------------------------------------ socket, socketpair */
 
 static uint8_t l4_of(uint32_t type, uint32_t protocol)
@@ -144,27 +139,16 @@ static bool set_ends(struct fd_draft *d, const struct fd_addr *a, bool v6)
 }
 
 /*
- * A listener that gets a tuple. In the reference both forms lie in the same memory: the listener's address where a
- * connection has its source, port and protocol where it has its destination address. That shows in names and address
- * fields of bound datagram sockets, so the one is turned into the other here as memory would have it.
+ * The record becomes an IPv4 connection. An IPv6 socket used with mapped addresses keeps its protocol elsewhere: the
+ * reference finds it where the last bytes of an IPv6 source address begin, which for an unused socket is "unknown".
  */
-static void listener_to_tuple(struct fd_draft *d)
+static void become_v4(struct fd_draft *d)
 {
-	struct fd_addr a = { .dport = 0 };
-
-	memcpy(a.src, d->addr.dst, 16);
-	memcpy(a.dst, &d->addr.dport, 2);
-	a.dst[2] = d->l4;
-	d->addr = a;
-}
-
-static void tuple_to_listener(struct fd_draft *d)
-{
-	struct fd_addr a = { .sport = 0 };
-
-	memcpy(a.dst, d->addr.src, 16);
-	memcpy(&a.dport, d->addr.dst, 2);
-	d->addr = a;
+	if (d->type == FD_IPV6)
+		d->l4 = d->addr.src[12];
+	else if (d->type == FD_IPV6_LISTEN)
+		d->l4 = d->addr.dst[12];
+	d->type = FD_IPV4;
 }
 
 /* ------------------------------------------------------------------ connect */
@@ -203,7 +187,7 @@ static void connect_by_address(struct evt *e, struct fd_draft *d, const struct s
 		}
 		[[fallthrough]];
 	case FAMILY_INET:
-		d->type = FD_IPV4;
+		become_v4(d);
 		memcpy(d->addr.dst, a->family == FAMILY_INET6 ? a->ip + 12 : a->ip, 4);
 		d->addr.dport = a->port;
 		break;
@@ -242,7 +226,10 @@ void parse_connect(struct evt *e)
 
 	if (t.family == FAMILY_INET || t.family == FAMILY_INET6) {
 		sock_unmap(&t);
-		d.type = t.family == FAMILY_INET6 ? FD_IPV6 : FD_IPV4;
+		if (t.family == FAMILY_INET)
+			become_v4(&d);
+		else
+			d.type = FD_IPV6;
 		bool changed = set_ends(&d, &t.addr, d.type == FD_IPV6);
 		if (changed && d.bits & FD_SERVER && d.type == FD_IPV4 && d.l4 == L4_UDP)
 			swap_ends(&d);
@@ -354,24 +341,22 @@ static bool take_tuple(const struct evt *e, struct fd_draft *d, const struct par
 	sock_unmap(&t);
 	switch (t.family) {
 	case FAMILY_INET:
-		if (fd_draft_listens(d))
-			listener_to_tuple(d);
-		d->type = FD_IPV4;
+		become_v4(d);
 		if (!set_ends(d, &t.addr, false))
 			return false;
 		break;
-	case FAMILY_INET6: {
-		bool listens = fd_draft_listens(d);	/* and goes on doing so: the kind stays here */
-
-		if (listens)
-			listener_to_tuple(d);
-		bool changed = set_ends(d, &t.addr, true);
-		if (listens)
-			tuple_to_listener(d);
-		if (!changed)
+	case FAMILY_INET6:
+		/*
+		 * A listener stays one here. In the reference its address lies where a connection has its source, its port
+		 * where that has its destination address, so that is what a bound datagram socket shows from now on.
+		 */
+		if (d->type == FD_IPV6_LISTEN) {
+			memcpy(d->addr.dst, t.addr.src, 16);
+			memcpy(&d->addr.dport, t.addr.dst, 2);
+		} else if (!set_ends(d, &t.addr, true)) {
 			return false;
+		}
 		break;
-	}
 	case FAMILY_UNIX:
 		d->type = FD_UNIX;
 		d->unix_src = t.unix_src;

@@ -382,7 +382,7 @@ static void close_on_exec(struct state *st, struct thread *t)
 	struct fd_rec *rec;
 	int64_t fd;
 
-	if (!slot || !has_some_to_close(*slot) || !fdtable_settle(st->fds, slot))
+	if (!slot || !has_some_to_close(*slot) || !fdtable_writable(st->fds, slot))
 		return;
 	for (uint32_t pos = 0; fdtable_next(*slot, &pos, &fd, &rec);)
 		if (closes_on_exec(rec))
@@ -668,5 +668,35 @@ void parse_group(struct evt *e)
 		users_put_group(e->st->users, container, &group);
 	else
 		users_remove_group(e->st->users, container, group.gid);
+	e->st->table_epoch++;
+}
+
+/* ------------------------------------------------------------------ containers */
+
+static struct str without_nul(struct str s)
+{
+	while (s.len && !s.p[s.len - 1])
+		s.len--;
+	return s;
+}
+
+/* Of captures that were recorded before containers became a plugin's affair. */
+void parse_container(struct evt *e)
+{
+	containers_learn(e->st->containers, without_nul(param_bytes(e, 0)));
+	e->st->table_epoch++;
+}
+
+/* Events of plugins: of which, their name tells. */
+void parse_async(struct evt *e)
+{
+	struct str name = param_str(e, 1), json = without_nul(param_bytes(e, 2));
+
+	if (str_eq(name, STR("container")))
+		containers_learn(e->st->containers, json);
+	else if (str_eq(name, STR("container_removed")))
+		containers_forget(e->st->containers, json);
+	else
+		return;
 	e->st->table_epoch++;
 }

@@ -15,28 +15,20 @@ struct threads {
 
 /* ------------------------------------------------------------------ images */
 
-static bool image_fill(struct intern *strings, struct image *image, const struct image_parts *p)
-{
-	return (image->comm = intern_get(strings, p->comm)) && (image->exe = intern_get(strings, p->exe)) &&
-	       (image->exepath = intern_get(strings, p->exepath)) && (image->args = intern_get(strings, p->args)) &&
-	       (image->env = intern_get(strings, p->env)) && (image->cgroups = intern_get(strings, p->cgroups));
-}
-
 struct image *image_new(struct threads *t, const struct image_parts *p)
 {
-	struct image *image = calloc(1, sizeof *image);
+	struct intern *strings = t->st->strings;
+	struct image *image = malloc(sizeof *image);
 
 	if (!image)
 		return NULL;
-	image->refs = 1;
-	image->flags = p->flags;
-	image->ino = p->ino;
-	image->ctime = p->ctime;
-	image->mtime = p->mtime;
-	if (!image_fill(t->st->strings, image, p)) {
-		image_drop(t, image);
-		return NULL;
-	}
+	*image = (struct image){
+		.refs = 1, .flags = p->flags, .ino = p->ino, .ctime = p->ctime, .mtime = p->mtime,
+		.comm = intern_get(strings, p->comm), .exe = intern_get(strings, p->exe),
+		.exepath = intern_get(strings, p->exepath), .args = intern_get(strings, p->args),
+		.env = intern_get(strings, p->env), .cgroups = intern_get(strings, p->cgroups),
+	};
+	image->container = containers_place(t->st->containers, image->cgroups, p->cgroups);
 	return image;
 }
 
@@ -52,6 +44,7 @@ void image_drop(struct threads *t, struct image *image)
 	intern_drop(strings, image->args);
 	intern_drop(strings, image->env);
 	intern_drop(strings, image->cgroups);
+	container_drop(t->st->containers, image->container);
 	free(image);
 }
 
@@ -66,9 +59,10 @@ struct image_parts image_parts(const struct image *i)
 
 void thread_set_image(struct threads *t, struct thread *thread, struct image *image)
 {
-	if (!image) {
+	if (!image) {		/* out of memory: nothing known is better than what no longer holds */
 		t->overflow++;
-		return;
+		image = t->unknown;
+		image->refs++;
 	}
 	image_drop(t, thread->image);
 	thread->image = image;
@@ -78,11 +72,7 @@ void thread_set_text(struct threads *t, struct istr **at, struct str s)
 {
 	struct istr *fresh = intern_get(t->st->strings, s);
 
-	if (!fresh) {
-		t->overflow++;
-		return;
-	}
-	intern_drop(t->st->strings, *at);
+	intern_drop(t->st->strings, *at);	/* s may be a part of it */
 	*at = fresh;
 }
 
@@ -158,7 +148,7 @@ void thread_discard(struct threads *t, struct thread *thread)
 	intern_drop(t->st->strings, thread->cwd);
 	intern_drop(t->st->strings, thread->root);
 	fdtable_drop(t->st->fds, thread->fds);
-	stored_free(thread->stored);
+	stored_free(t->st, thread->stored);
 	free(thread);
 }
 
@@ -191,7 +181,7 @@ static void group_join(struct thread_group *g, struct thread *thread)
 	thread->prev_in_group = prev;
 	*(next ? &next->prev_in_group : &g->last) = thread;
 	*(prev ? &prev->next_in_group : &g->first) = thread;
-	g->alive++;
+	g->alive += !(thread->flags & THREAD_DEAD);	/* a capture that we wrote lists dead leaders of live threads */
 }
 
 static void group_leave(struct threads *t, struct thread *thread)

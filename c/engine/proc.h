@@ -10,6 +10,7 @@
 #ifndef FALCO_PROC_H
 #define FALCO_PROC_H
 
+#include "container.h"
 #include "fd.h"
 #include "intern.h"
 
@@ -21,6 +22,7 @@ struct image {
 	struct istr *comm, *exe, *exepath;
 	struct istr *args, *env;		/* NUL-separated, as they came, one trailing NUL at most */
 	struct istr *cgroups;			/* "subsys=path" items, NUL-separated, as they came */
+	struct container *container;		/* that these groups tell; NULL: the host */
 	uint64_t ino, ctime, mtime;		/* of the executable; ns */
 };
 

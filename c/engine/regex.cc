@@ -36,11 +36,21 @@ void regex_free(struct regex *re)
 	delete re;
 }
 
-bool regex_match(const struct regex *re, const char *text, size_t len)
+static bool match(const struct regex *re, const char *text, size_t len, re2::RE2::Anchor anchor)
 {
 	try {
-		return re->re.Match(re2::StringPiece(text, len), 0, len, re2::RE2::ANCHOR_BOTH, nullptr, 0);
+		return re->re.Match(re2::StringPiece(text, len), 0, len, anchor, nullptr, 0);
 	} catch (const std::bad_alloc &) {
 		return false;
 	}
+}
+
+bool regex_match(const struct regex *re, const char *text, size_t len)
+{
+	return match(re, text, len, re2::RE2::ANCHOR_BOTH);
+}
+
+bool regex_search(const struct regex *re, const char *text, size_t len)
+{
+	return match(re, text, len, re2::RE2::UNANCHORED);
 }

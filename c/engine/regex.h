@@ -20,6 +20,8 @@ int regex_new(struct regex **out, const char *pattern, size_t len, char *why, si
 void regex_free(struct regex *re);		/* NULL allowed */
 /* Does the whole text match? It must be valid UTF-8. */
 bool regex_match(const struct regex *re, const char *text, size_t len);
+/* Does some part of it? */
+bool regex_search(const struct regex *re, const char *text, size_t len);
 
 #ifdef __cplusplus
 }

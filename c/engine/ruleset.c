@@ -220,6 +220,25 @@ static int parse_arg(const struct field_def *def, struct str text, struct field_
 	return 0;
 }
 
+static int add_pattern(struct ruleset *rs, struct field_arg *arg, struct err *err)
+{
+	struct regex *re;
+	char why[160];
+	int rc;
+
+	if (!array_room(&rs->regexes, rs->nregexes, &rs->regexes_cap, sizeof *rs->regexes) ||
+	    (rc = regex_new(&re, arg->key.p, arg->key.len, why, sizeof why)) == -ENOMEM)
+		return no_memory(err);
+	if (rc == 0)
+		arg->pattern = rs->regexes[rs->nregexes++] = re;
+	return 0;
+}
+
+void ruleset_use_containers(struct ruleset *rs)
+{
+	rs->containers = true;
+}
+
 int ruleset_field_row(struct ruleset *rs, const struct field_def *def, struct str text, struct err *err)
 {
 	struct expr x = { .info = { .type = def->info.type, .format = def->info.format, .scope = def->info.scope,
@@ -230,8 +249,11 @@ int ruleset_field_row(struct ruleset *rs, const struct field_def *def, struct st
 
 	if (rc == 0 && def->check)
 		rc = def->check(&x.arg, &type, err);
+	if (rc == 0 && def->info.flags & FIELD_PATTERN && !x.arg.is_index)
+		rc = add_pattern(rs, &x.arg, err);
 	if (rc)
 		return rc;
+	rs->containers |= (def->info.flags & FIELD_CONTAINER) != 0;
 	x.untyped = def->info.type == PT_DYN;
 	x.info.type = type.type;
 	x.info.format = type.format;

@@ -79,6 +79,7 @@ struct ruleset {
 	struct gate *gate;				/* NULL: events are chosen by their type alone */
 	struct arena arena;
 	uint64_t seed;
+	bool containers;				/* see ruleset_use_containers() */
 
 	/* the block of alert_fill */
 	struct alert *alert;

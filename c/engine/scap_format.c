@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <stddef.h>
+#include <string.h>
 #include "proc.h"
 #include "scap.h"
 #include "scap_format.h"
@@ -60,3 +62,13 @@ const char *const scap_fd_layouts[FD_TYPE_COUNT] = {
 	[FD_NETLINK] = "n", [FD_FILE_V2] = "onv", [FD_BPF] = "n", [FD_USERFAULTFD] = "n", [FD_IO_URING] = "n",
 	[FD_MEMFD] = "n", [FD_PIDFD] = "n",
 };
+
+char *scap_name(const char *path, const char *standard)
+{
+	char *name = strdup(strcmp(path, "-") ? path : standard);
+
+	for (char *p = name; p && *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	return name;
+}

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include "fd.h"
+#include "ffi.h"
 
 enum {
 	SECTION_MAGIC = 0x1a2b3c4d, SECTION_MAGIC_SWAPPED = 0x4d3c2b1a, SECTION_BODY = 16, SECTION_MAJOR = 1,
@@ -18,7 +19,7 @@ enum {
 	MACHINE_BODY = 180, HOSTNAME_BYTES = 128,
 	BLOCK_HEAD = 8, BLOCK_TAIL = 4, BLOCK_FRAME = BLOCK_HEAD + BLOCK_TAIL,
 	SMALL_EVENT_MAX = 65536 + BLOCK_HEAD,	/* whole event blocks, but those of kind "large" */
-	MAX_BLOCK = 64 << 20,
+	MAX_BLOCK = ENGINE_MAX_BLOCK,
 	PATH_MAX_BYTES = 1024, BLOB_MAX_BYTES = 4096, USER_MAX_BYTES = 255,
 };
 
@@ -74,5 +75,8 @@ enum { FD_TYPE_KNOWN_TO_ALL = FD_FILE_V2, FD_REAL_TYPE_MARK = 0x65707974 /* "typ
 /* ------------------------------------------------------------------ interface list entries */
 
 enum iface_type { IFACE_V4 = 1, IFACE_V6 = 2, IFACE_V4_NO_SPEED = 3, IFACE_V6_NO_SPEED = 4 };
+
+/* The path as messages show it: one line, whatever it holds; `standard` for "-". Owned by the caller; NULL: no memory. */
+char *scap_name(const char *path, const char *standard);
 
 #endif

@@ -834,24 +834,13 @@ int scap_next(struct scap *s, struct scap_rec *rec)
 
 /* ------------------------------------------------------------------ life */
 
-/* The path as messages show it: one line, whatever it holds. */
-static char *name_for_messages(const char *path)
-{
-	char *name = strdup(strcmp(path, "-") ? path : "standard input");
-
-	for (char *p = name; p && *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
-	return name;
-}
-
 static struct scap *scap_new(const char *name, const struct engine_limits *limits, const struct scap_sink *sink,
 			     struct err *err)
 {
 	struct scap *s = calloc(1, sizeof *s);
 
 	if (s) {
-		s->name = name_for_messages(name);
+		s->name = scap_name(name, "standard input");
 		s->compat = compat_new();
 		s->max_block = limits && limits->max_block ? limits->max_block : MAX_BLOCK;
 		if (sink)

@@ -6,7 +6,6 @@
  * are, or as one gzip member (members may follow one another). So a file that broke off, because its disk is full or
  * its writer was killed, ends between two blocks as far as that is in the writer's hands, and the rest of it can be read.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l/igzip_lib.h>
@@ -69,7 +68,7 @@ static int writer_fail(struct scap_writer *w, int code, const char *fmt, ...)
 
 /* ------------------------------------------------------------------ buffer and file */
 
-/* n more bytes at the end of the buffer, zeroed; NULL: the writer has failed. */
+/* n more bytes at the end of the buffer; NULL: the writer has failed. */
 static uint8_t *room(struct scap_writer *w, size_t n)
 {
 	uint8_t *p;
@@ -88,7 +87,7 @@ static uint8_t *room(struct scap_writer *w, size_t n)
 	}
 	p = w->buf + w->len;
 	w->len += n;
-	return memset(p, 0, n);
+	return p;
 }
 
 static void put(struct scap_writer *w, const void *from, size_t n)
@@ -97,6 +96,14 @@ static void put(struct scap_writer *w, const void *from, size_t n)
 
 	if (p && n)
 		memcpy(p, from, n);
+}
+
+static void put_zeros(struct scap_writer *w, size_t n)
+{
+	uint8_t *p = room(w, n);
+
+	if (p)
+		memset(p, 0, n);
 }
 
 static void put_u8(struct scap_writer *w, uint8_t v)
@@ -205,7 +212,7 @@ static size_t block_begin(struct scap_writer *w, uint32_t code)
 /* Pads the block that begins at `at` and says its length at both ends. */
 static void block_end(struct scap_writer *w, size_t at)
 {
-	room(w, -(w->len - at) % 4);
+	put_zeros(w, -(w->len - at) % 4);
 	uint32_t len = (uint32_t)(w->len - at) + BLOCK_TAIL;
 	put_u32(w, len);
 	if (!w->failed)
@@ -295,7 +302,7 @@ static int write_machine(void *ctx, const struct machine *m)
 	put(w, m->hostname, HOSTNAME_BYTES);
 	put_u64(w, m->boot_ts);
 	put_u64(w, m->flags);
-	room(w, at + BLOCK_HEAD + MACHINE_BODY - w->len);	/* reserved */
+	put_zeros(w, at + BLOCK_HEAD + MACHINE_BODY - w->len);	/* reserved */
 	block_end(w, at);
 	return 0;
 }
@@ -484,6 +491,7 @@ int scap_write(struct scap_writer *w, const struct scap_rec *rec)
 	uint32_t code = block_code(BLOCK_EVENT, form), block_len = (uint32_t)total;
 	memcpy(p, &code, 4);
 	memcpy(p + 4, &block_len, 4);
+	memset(p + total - BLOCK_TAIL - 4, 0, 4);	/* where padding may be */
 	memcpy(p + total - BLOCK_TAIL, &block_len, 4);
 	memcpy(p + BLOCK_HEAD, &rec->cpu, 2);
 	if (flags)
@@ -522,17 +530,6 @@ struct scap_writer *scap_writer_new(uint32_t flags)
 	return w;
 }
 
-/* The path as messages show it: one line, whatever it holds. */
-static char *name_for_messages(const char *path)
-{
-	char *name = strdup(strcmp(path, "-") ? path : "standard output");
-
-	for (char *p = name; p && *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
-	return name;
-}
-
 /* Looks at what was opened: NULL, or why it is not to be written. */
 static const char *unfit(struct scap_writer *w, int fd, int source_fd)
 {
@@ -557,7 +554,7 @@ int scap_writer_open(struct scap_writer *w, const char *path, int source_fd, str
 	int fd = STDOUT_FILENO;
 
 	w->owns_fd = strcmp(path, "-") != 0;
-	if (!(w->name = name_for_messages(path)))
+	if (!(w->name = scap_name(path, "standard output")))
 		writer_fail(w, ENOMEM, "out of memory");
 	else if (w->owns_fd && (fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, FILE_MODE)) < 0)
 		writer_fail(w, errno, "cannot write: %s", strerror(errno));

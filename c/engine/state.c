@@ -4,8 +4,6 @@
 #include "parse.h"
 #include "state.h"
 
-enum { MAX_THREADS = 262144, MAX_FDS = 65536, MAX_STRINGS = 64 << 20 };
-
 static uint32_t limit(uint32_t wanted, uint32_t otherwise)
 {
 	return wanted ? wanted : otherwise;
@@ -13,13 +11,19 @@ static uint32_t limit(uint32_t wanted, uint32_t otherwise)
 
 int state_init(struct state *st, const struct engine_limits *limits)
 {
+	static const struct engine_limits defaults;
+
+	if (!limits)
+		limits = &defaults;
 	*st = (struct state){ 0 };
-	st->strings = intern_new(limit(limits->max_strings, MAX_STRINGS));
-	st->fds = fds_new(limit(limits->max_fds, MAX_FDS));
-	st->users = users_new();
+	st->strings = intern_new(limit(limits->max_strings, ENGINE_MAX_STRINGS));
+	st->fds = fds_new(limit(limits->max_fds, ENGINE_MAX_FDS), limit(limits->max_fd_bytes, ENGINE_MAX_FD_BYTES));
+	st->users = users_new(limit(limits->max_user_bytes, ENGINE_MAX_USER_BYTES));
 	st->ifaces = ifaces_new();
 	if (st->strings)
-		st->threads = threads_new(st, limit(limits->max_threads, MAX_THREADS));
+		st->containers = containers_new(st->strings, limit(limits->max_container_bytes, ENGINE_MAX_CONTAINER_BYTES));
+	if (st->containers)
+		st->threads = threads_new(st, limit(limits->max_threads, ENGINE_MAX_THREADS));
 	if (st->threads && st->fds && st->users && st->ifaces)
 		return 0;
 	state_free(st);
@@ -29,6 +33,7 @@ int state_init(struct state *st, const struct engine_limits *limits)
 void state_free(struct state *st)
 {
 	threads_free(st->threads);
+	containers_free(st->containers);
 	fds_free(st->fds);
 	users_free(st->users);
 	ifaces_free(st->ifaces);
@@ -40,8 +45,10 @@ void state_free(struct state *st)
 void state_reset(struct state *st)
 {
 	threads_clear(st->threads);
+	containers_clear(st->containers);
 	users_clear(st->users);
 	ifaces_clear(st->ifaces);
+	fds_sweep(st->fds);
 	recent_free(st->recent);
 	st->recent = NULL;
 	st->machine = (struct machine){ 0 };

@@ -3,6 +3,7 @@
 #ifndef FALCO_STATE_H
 #define FALCO_STATE_H
 
+#include "container.h"
 #include "fd.h"
 #include "ffi.h"
 #include "iface.h"
@@ -32,6 +33,7 @@ struct state {
 	struct threads *threads;
 	struct fds *fds;
 	struct users *users;
+	struct containers *containers;
 	struct ifaces *ifaces;
 	struct machine machine;
 	uint64_t first_ts;		/* of the first event that is no meta event; 0: none yet */
@@ -39,10 +41,11 @@ struct state {
 	uint32_t lineage_epoch;		/* some process's ancestors changed */
 	struct aftermath after;
 	struct recent *recent;
+	uint64_t enter_bytes, enter_overflow;	/* enter events kept for their exits, and not kept (parse.c) */
 	uint64_t bad_params;		/* parameters whose length did not fit their type */
 };
 
-int state_init(struct state *st, const struct engine_limits *limits);
+int state_init(struct state *st, const struct engine_limits *limits);	/* limits NULL: the defaults */
 void state_free(struct state *st);
 /* Forgets the host: another capture section starts. Overflow counters stay. */
 void state_reset(struct state *st);

@@ -11,18 +11,23 @@ struct entry {
 	struct user user;
 	struct group group;	/* of the same name, when this entry is a group */
 	struct str container;
+	size_t size;
 	char text[];
 };
 
 struct users {
 	struct map users, groups;
 	uint32_t n;
-	uint64_t overflow;
+	uint64_t bytes, max_bytes, overflow;
 };
 
-struct users *users_new(void)
+struct users *users_new(uint32_t max_bytes)
 {
-	return calloc(1, sizeof(struct users));
+	struct users *u = calloc(1, sizeof *u);
+
+	if (u)
+		u->max_bytes = max_bytes;
+	return u;
 }
 
 static void clear(struct map *m)
@@ -44,6 +49,7 @@ void users_clear(struct users *u)
 	clear(&u->users);
 	clear(&u->groups);
 	u->n = 0;
+	u->bytes = 0;
 }
 
 void users_free(struct users *u)
@@ -85,6 +91,7 @@ static void drop(struct users *u, struct map *m, struct str container, uint32_t 
 		map_take(m, key);
 	}
 	u->n--;
+	u->bytes -= e->size;
 	free(e);
 }
 
@@ -102,13 +109,12 @@ static bool put(struct users *u, struct map *m, struct str container, uint32_t i
 	struct entry *e;
 	uint64_t key = key_of(container, id);
 
+	size_t size = sizeof *e + user->name.len + (size_t)user->home.len + user->shell.len + container.len + 4;
+
 	drop(u, m, container, id);
-	if (u->n >= MAX_ENTRIES)
+	if (u->n >= MAX_ENTRIES || size > u->max_bytes - u->bytes || !(e = malloc(size)))
 		goto refuse;
-	e = malloc(sizeof *e + user->name.len + user->home.len + user->shell.len + container.len + 4ull);
-	if (!e)
-		goto refuse;
-	*e = (struct entry){ .user = { .uid = user->uid, .gid = user->gid } };
+	*e = (struct entry){ .user = { .uid = user->uid, .gid = user->gid }, .size = size };
 	char *at = copy(e->text, &e->user.name, user->name);
 	at = copy(at, &e->user.home, user->home);
 	at = copy(at, &e->user.shell, user->shell);
@@ -120,6 +126,7 @@ static bool put(struct users *u, struct map *m, struct str container, uint32_t i
 		goto refuse;
 	}
 	u->n++;
+	u->bytes += size;
 	return true;
 refuse:
 	u->overflow++;
@@ -157,6 +164,38 @@ const struct group *users_find_group(const struct users *u, struct str container
 {
 	struct entry *e = find(&u->groups, container, gid);
 	return e ? &e->group : NULL;
+}
+
+/* Entries with the same key differ in their container, so at most one of them is the host's. */
+static struct entry *next_of_host(const struct map *m, uint32_t *pos)
+{
+	struct entry *e;
+	uint64_t key;
+
+	while (map_next(m, pos, &key, &e)) {
+		while (e && e->container.len)
+			e = e->next;
+		if (e)
+			return e;
+	}
+	return NULL;
+}
+
+const struct user *users_next(const struct users *u, uint32_t *pos)
+{
+	struct entry *e = next_of_host(&u->users, pos);
+	return e ? &e->user : NULL;
+}
+
+const struct group *users_next_group(const struct users *u, uint32_t *pos)
+{
+	struct entry *e = next_of_host(&u->groups, pos);
+	return e ? &e->group : NULL;
+}
+
+uint32_t users_count(const struct users *u)
+{
+	return u->n;
 }
 
 uint64_t users_overflow(const struct users *u)

@@ -6,9 +6,10 @@
 --     tree    { kind = "and" | "or", [1..n] }, { kind = "not", [1] }, { kind = "leaf", id, scope, check }
 --     errors  { { check, err }, ... } in order of the text; the tree is nil then. Macros that were not resolved (and
 --             reported) are passed over
---   check.report(errors, ctx, rope)               as diagnostics, each once even if several rules share the macro; rope: the
---                                                 rule's own text
---   check.warn(ctx, check)                        what is allowed but probably not meant
+--   check.report(errors, where, rope)             as diagnostics, each once even if several rules share the macro; where: the
+--                                                 context of the rule's condition; rope: its own text
+--   check.skip(errors, where)                     see there
+--   check.warn(where, tree)                       what is allowed but probably not meant
 --   checker.leaves[id] = text of the leaf
 local bit = require "bit"
 local context = require "rules.context"
@@ -95,30 +96,43 @@ local function place(check, from, stop)
   return rope.place(check.rope, from, stop)
 end
 
-function M.report(errors, ctx, own_rope)
+local function context_of(where, check, at)
+  return context.expression(where, check.rope.text, at)
+end
+
+local function mark_failed(ctx)
+  while ctx do
+    ctx.failed, ctx = true, ctx.parent
+  end
+end
+
+function M.report(errors, where, own_rope)
+  local user = where.parent and where.parent.node and where.parent or where
   for _, e in ipairs(errors) do
     local check, err = e.check, e.err
     if not check.reported then
       check.reported = true
       local notes
       if check.rope ~= own_rope then
-        notes = { { place = ctx.node, message = ("in a macro that '%s' uses"):format(ctx.name) } }
+        notes = { { place = user.node, message = ("in a macro that '%s' uses"):format(user.name) } }
       end
-      context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", place(check, err.from, err.stop), err.message,
+      local at = place(check, err.from, err.stop)
+      context.fail(context_of(where, check, at), "LOAD_ERR_COMPILE_CONDITION", at, err.message,
         { notes = notes, near = err.near, hint = err.hint })
     else
-      ctx.failed = true
+      mark_failed(where)
     end
   end
 end
 
 -- A rule with skip-if-unknown-filter whose first error is an unknown field or event is left out with a warning.
-function M.skip(errors, ctx)
+function M.skip(errors, where)
   local first = errors[1]
   if errors.unresolved or not first.err.unknown then
     return false
   end
-  context.warn(ctx, "LOAD_UNKNOWN_FILTER", place(first.check, first.err.from, first.err.stop),
+  local at = place(first.check, first.err.from, first.err.stop)
+  context.warn(context_of(where, first.check, at), "LOAD_UNKNOWN_FILTER", at,
     first.err.message .. "; the rule is skipped")
   return true
 end
@@ -171,27 +185,29 @@ local function doubt(check, value)
   end
 end
 
-local function warn_value(ctx, check, value)
+local function warn_value(where, check, value)
   local message, hint = doubt(check, value)
   if message then
-    context.warn(ctx, "LOAD_COMPILE_CONDITION", place(check, value.from, value.stop), message, { hint = hint })
+    local at = place(check, value.from, value.stop)
+    context.warn(context_of(where, check, at), "LOAD_COMPILE_CONDITION", at, message, { hint = hint })
   end
 end
 
-local function warn_deprecated(ctx, check, operand)
+local function warn_deprecated(where, check, operand)
   for _, input in ipairs(operand.inputs or operand.items or {}) do
-    warn_deprecated(ctx, check, input)
+    warn_deprecated(where, check, input)
   end
   local i = operand.kind == "field" and core.C.field_find(operand.name, #operand.name) or -1
   if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
-    context.warn(ctx, "LOAD_DEPRECATED_ITEM", place(check, operand.from, operand.stop),
+    local at = place(check, operand.from, operand.stop)
+    context.warn(context_of(where, check, at), "LOAD_DEPRECATED_ITEM", at,
       ("field '%s' is deprecated"):format(operand.name), { deprecated_field = operand.name })
   end
 end
 
-function M.warn(ctx, tree)
+function M.warn(where, tree)
   for _, child in ipairs(tree) do
-    M.warn(ctx, child)
+    M.warn(where, child)
   end
   local check = tree.check
   if not check or check.warned then
@@ -199,11 +215,11 @@ function M.warn(ctx, tree)
   end
   check.warned = true
   for _, value in ipairs(check.values or {}) do
-    warn_value(ctx, check, value)
+    warn_value(where, check, value)
   end
-  warn_deprecated(ctx, check, check.left)
+  warn_deprecated(where, check, check.left)
   if check.right then
-    warn_deprecated(ctx, check, check.right)
+    warn_deprecated(where, check, check.right)
   end
 end
 

@@ -9,6 +9,7 @@
 local context = require "rules.context"
 local diag = require "diag"
 local grammar = require "rules.grammar"
+local keys = require "rules.keys"
 local rope = require "rules.rope"
 local yaml = require "rules.yaml"
 
@@ -19,34 +20,44 @@ local MAX_VALUES = 100000	-- of one file; aliases can make much out of little
 
 -- ------------------------------------------------------------------ reading
 
-local function read_entry(ctx, node, depth)
+-- Where a mistake in an entry is, for the validation JSON: in a value if `values` holds the node, else in a key.
+local function entry_place(ctx, node, key, values)
+  if values then
+    ctx = context.new(context.new(ctx, "exception values", "", values), "exception value", "", node)
+  end
+  return context.new(ctx, "value for", values and "" or key, node)
+end
+
+local function read_entry(ctx, node, depth, key, values)
   local state = ctx.state
   state.exception_values = (state.exception_values or 0) + 1
   if state.exception_values > MAX_VALUES then
     if state.exception_values == MAX_VALUES + 1 then
-      context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, ("more than %d values in exceptions"):format(MAX_VALUES))
+      context.fail(entry_place(ctx, node, key, values), "LOAD_ERR_YAML_VALIDATE", node,
+        ("more than %d values in exceptions"):format(MAX_VALUES))
     end
     return nil
   elseif node.kind == "map" or (node.kind == "seq" and depth > MAX_DEPTH) then
-    context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, "expected a single value or a list of them")
+    context.fail(entry_place(ctx, node, key, values), "LOAD_ERR_YAML_VALIDATE", node,
+      "expected a single value or a list of them")
     return nil
   elseif node.kind == "scalar" then
     if node.text == "" or yaml.is_null(node) then
-      context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, "a value is empty")
+      context.fail(entry_place(ctx, node, key, values), "LOAD_ERR_YAML_VALIDATE", node, "a value is empty")
       return nil
     end
     return { node = node, text = node.text }
   end
   local entry = { node = node, items = {} }
   for _, item in ipairs(node) do
-    entry.items[#entry.items + 1] = read_entry(ctx, item, depth + 1)
+    entry.items[#entry.items + 1] = read_entry(ctx, item, depth + 1, key, values)
   end
   return entry
 end
 
 local function optional_entry(ctx, map, key)
   local node = yaml.get(map, key)
-  local entry = node and not yaml.is_null(node) and read_entry(ctx, node, 2) or nil
+  local entry = node and not yaml.is_null(node) and read_entry(ctx, node, 2, key) or nil
   if entry and entry.items and #entry.items == 0 then
     return nil
   end
@@ -62,24 +73,26 @@ local function read_values(ctx, map, append)
     end
     return out
   elseif node.kind ~= "seq" then
-    context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, "'values' wants a list")
+    context.fail(context.new(ctx, "exception values", "", node), "LOAD_ERR_YAML_VALIDATE", node, "'values' wants a list")
     return out
   end
   for _, item in ipairs(node) do
-    out[#out + 1] = read_entry(ctx, item, 2)
+    out[#out + 1] = read_entry(ctx, item, 2, "values", node)
   end
   return out
 end
 
-local function read_one(parent, map, append, names)
-  local ctx = context.new(parent, "exception", "", map)
+-- all: the exceptions of the item `parent`
+local function read_one(parent, all, map, append, names)
+  local ctx = context.new(all, "exception", "", map)
   local name = map.kind == "map" and yaml.get(map, "name")
   if map.kind ~= "map" then
     context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", map, "an exception is a map with 'name', 'fields', 'comps' and 'values'")
   elseif not name or name.kind ~= "scalar" or name.text == "" or yaml.is_null(name) then
     context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", name or map, "an exception needs a 'name'")
   else
-    ctx.name = name.text
+    ctx = context.new(parent, "exception", name.text, map)
+    context.unknown_keys(ctx, map, keys.map.exception)
     if names[name.text] then
       context.warn(ctx, "LOAD_EXCEPTION_NAME_NOT_UNIQUE", name, ("exception '%s' is defined twice in one rule"):format(name.text))
     end
@@ -89,10 +102,8 @@ local function read_one(parent, map, append, names)
     if not map.keys.fields and not append then
       context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", nil, ("exception '%s' lacks 'fields'"):format(ex.name))
     end
-    parent.failed = parent.failed or ctx.failed
     return ex
   end
-  parent.failed = true
 end
 
 -- The exceptions of a rule item; append: the item adds to a rule that exists.
@@ -101,12 +112,14 @@ function M.read(parent, map, append)
   local out, names = {}, {}
   if not node or yaml.is_null(node) then
     return out
-  elseif node.kind ~= "seq" then
-    context.fail(parent, "LOAD_ERR_YAML_VALIDATE", node, "'exceptions' wants a list")
+  end
+  local all = context.new(parent, "exceptions", "", node)
+  if node.kind ~= "seq" then
+    context.fail(all, "LOAD_ERR_YAML_VALIDATE", node, "'exceptions' wants a list")
     return out
   end
   for _, item in ipairs(node) do
-    out[#out + 1] = read_one(parent, item, append, names)
+    out[#out + 1] = read_one(parent, all, item, append, names)
   end
   return out
 end

@@ -192,7 +192,8 @@ end
 
 -- Reports a syntax error.
 function M.report_syntax(ctx, source, err)
-  context.fail(ctx, "LOAD_ERR_COMPILE_CONDITION", rope.place(source, err.from, err.stop) or ctx.node, err.message,
+  local place = rope.place(source, err.from, err.stop) or ctx.node
+  context.fail(context.expression(ctx, source.text, place), "LOAD_ERR_COMPILE_CONDITION", place, err.message,
     { hint = err.hint, near = err.near })
 end
 
@@ -229,7 +230,8 @@ local function undefined(state, node, user)
   else
     more.near = diag.suggest(name, known)
   end
-  context.fail(user.ctx, "LOAD_ERR_VALIDATE", rope.place(node.rope, node.from, node.stop),
+  local place = rope.place(node.rope, node.from, node.stop)
+  context.fail(context.expression(user.ctx, node.rope.text, place), "LOAD_ERR_VALIDATE", place,
     ("undefined macro '%s'"):format(name), more)
 end
 
@@ -319,7 +321,8 @@ local function measure_macro(macro, level)
   end)
   macro.busy = nil
   if looped then
-    context.fail(macro.ctx, "LOAD_ERR_VALIDATE", rope.place(looped.rope, looped.from, looped.stop),
+    local place = rope.place(looped.rope, looped.from, looped.stop)
+    context.fail(context.expression(macro.ctx, looped.rope.text, place), "LOAD_ERR_VALIDATE", place,
       ("macro '%s' comes back to itself"):format(looped.name))
   end
   if not checks or not M.within_bounds(macro.ast, macro.ctx, checks, depth) then

@@ -96,15 +96,15 @@ local function check_exceptions(checker, rule)
 end
 
 -- AST -> tree; nil: reported, or (with true) the rule is to be left out.
-local function checked_tree(checker, ast, ctx, skip_unknown, own)
+local function checked_tree(checker, ast, where, skip_unknown, own)
   local tree, errors = check.tree(checker, ast)
   if tree then
-    check.warn(ctx, tree)
+    check.warn(where, tree)
     return tree
-  elseif skip_unknown and check.skip(errors, ctx) then
+  elseif skip_unknown and check.skip(errors, where) then
     return nil, true
   end
-  check.report(errors, ctx, own)
+  check.report(errors, where, own)
   return nil
 end
 
@@ -117,7 +117,7 @@ local function lowered(state, checker, source, ctx, where, opts)
   if expand.resolve(state, ast, { ctx = ctx, sees = opts.sees }) and not expand.fits(ast, ctx) then
     return nil
   end
-  local tree, skipped = checked_tree(checker, ast, ctx, opts.skip_unknown, own)
+  local tree, skipped = checked_tree(checker, ast, where, opts.skip_unknown, own)
   if not tree then
     return nil, skipped
   end

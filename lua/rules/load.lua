@@ -15,6 +15,7 @@
 local context = require "rules.context"
 local diag = require "diag"
 local exceptions = require "rules.exceptions"
+local keys = require "rules.keys"
 local yaml = require "rules.yaml"
 
 local M = {}
@@ -48,6 +49,11 @@ end
 
 local KIND_NAMES = { map = "a map", seq = "a list", scalar = "a single value" }
 
+-- The value of a key, as the place of a mistake in it.
+local function value_of(ctx, key, node)
+  return context.new(ctx, "value for", key, node)
+end
+
 -- The scalar node of a key. opts: required; empty: may have no value
 local function scalar(ctx, map, key, opts)
   local node = yaml.get(map, key)
@@ -59,11 +65,11 @@ local function scalar(ctx, map, key, opts)
   end
   if yaml.is_null(node) or (node.kind == "scalar" and node.text == "") then
     if not (opts and opts.empty) then
-      invalid(ctx, map.keys[key].key, ("'%s' has no value"):format(key))
+      invalid(node.plain and ctx or value_of(ctx, key, node), map.keys[key].key, ("'%s' has no value"):format(key))
     end
     return nil
   elseif node.kind ~= "scalar" then
-    invalid(ctx, node, ("'%s' wants a single value, not %s"):format(key, KIND_NAMES[node.kind]))
+    invalid(value_of(ctx, key, node), node, ("'%s' wants a single value, not %s"):format(key, KIND_NAMES[node.kind]))
     return nil
   end
   return node
@@ -81,7 +87,8 @@ local function bool(ctx, map, key, default)
   end
   local value = yaml.bool_text(node.text)
   if value == nil then
-    invalid(ctx, node, ("'%s' wants true or false, not '%s'"):format(key, node.text))
+    invalid(value_of(ctx, key, node), node, ("'%s' wants true or false, not '%s'"):format(key, node.text),
+      { near = diag.suggest(node.text, { "true", "false" }) })
     return default
   end
   return value
@@ -94,7 +101,7 @@ local function whole(ctx, map, key, default)
   end
   local value = node.text:match("^%+?%d+$") and tonumber(node.text)
   if not value or value >= 2 ^ 32 then
-    invalid(ctx, node, ("'%s' wants a whole number, not '%s'"):format(key, node.text))
+    invalid(value_of(ctx, key, node), node, ("'%s' wants a whole number, not '%s'"):format(key, node.text))
     return default
   end
   return value
@@ -108,8 +115,10 @@ local function sequence(ctx, map, key, required)
       invalid(ctx, nil, ("'%s' is missing"):format(key))
     end
     return nil
-  elseif node.kind ~= "seq" then
-    invalid(ctx, node, ("'%s' wants a list, like [a, b], not %s"):format(key, KIND_NAMES[node.kind]))
+  end
+  local value = value_of(ctx, key, node)
+  if node.kind ~= "seq" then
+    invalid(value, node, ("'%s' wants a list, like [a, b], not %s"):format(key, KIND_NAMES[node.kind]))
     return nil
   end
   local out = {}
@@ -117,7 +126,8 @@ local function sequence(ctx, map, key, required)
     if item.kind == "scalar" then
       out[#out + 1] = item
     else
-      invalid(ctx, item, ("the items of '%s' must be single values, not %s"):format(key, KIND_NAMES[item.kind]))
+      invalid(context.new(value, "list item", "", item), item,
+        ("the items of '%s' must be single values, not %s"):format(key, KIND_NAMES[item.kind]))
     end
   end
   return out
@@ -143,7 +153,7 @@ local function priority(ctx, map)
     for i = 0, 7 do
       names[i + 1] = M.PRIORITIES[i]
     end
-    invalid(ctx, node, ("'%s' is no priority"):format(name),
+    invalid(context.new(ctx, "rule priority", "", node), node, ("'%s' is no priority"):format(name),
       { near = diag.suggest(name, names), hint = "priorities: " .. table.concat(names, ", ") })
   end
   return number
@@ -159,39 +169,31 @@ local function piece(node, trim)
   return { node = node, text = node.text:sub(from, stop), at = from }
 end
 
--- Keys that mean nothing here.
-local function unknown_keys(ctx, map, known)
-  local seen, names = {}, {}
-  for key in pairs(known) do
-    names[#names + 1] = key
-  end
-  table.sort(names)
-  for _, entry in ipairs(map) do
-    local key = entry.key
-    local name = key.kind == "scalar" and key.text or nil
-    if not name then
-      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, "keys must be single values; this one is ignored")
-    elseif not known[name] then
-      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, ("unknown key '%s' is ignored"):format(name), { near = diag.suggest(name, names) })
-    elseif seen[name] then
-      context.warn(ctx, "LOAD_UNKNOWN_KEY", key, ("'%s' is given twice; the first one counts"):format(name))
-    end
-    seen[name or key] = true
-  end
-end
-
-local function set_of(...)
-  local set = {}
-  for _, key in ipairs{ ... } do
-    set[key] = true
-  end
-  return set
-end
+local unknown_keys = context.unknown_keys
 
 -- ------------------------------------------------------------------ append and override
 
--- Which keys `override` appends to and replaces: { append = set, replace = set, any = bool }, and the older `append: true`.
-local function overrides(ctx, map, appendable, replaceable)
+-- What one entry of `override` says, checked: key node, "append" or "replace"; nil: reported.
+local function override_entry(ctx, entry, item)
+  local key, what = entry.key.text, entry.value.text
+  local row = key and item.by_name[key]
+  if not key then
+    invalid(ctx, entry.key, "keys of 'override' must be single values")
+  elseif what ~= "append" and what ~= "replace" then
+    invalid(value_of(ctx, key, entry.value), entry.value, ("'%s' can be overridden by 'append' or 'replace' only"):format(key),
+      { near = what and diag.suggest(what, { "append", "replace" }) })
+  elseif not row or not row[what] then
+    local fit = keys.names(item, function(r) return r[what] end)
+    invalid(context.new(ctx, "overrides", key, entry.key), entry.key, ("'%s' cannot be used with '%s'"):format(key, what),
+      { near = diag.suggest(key, fit), hint = row and row.replace and ("'%s: replace' would do"):format(key) or nil })
+  else
+    return entry.key, what
+  end
+end
+
+-- Which keys `override` appends to and replaces: { append = key nodes by name, replace = likewise, any = bool }, and .flag:
+-- the older `append: true`.
+local function overrides(ctx, map, item)
   local out = { append = {}, replace = {}, any = false }
   out.flag = bool(ctx, map, "append", false)
   if out.flag then
@@ -201,27 +203,17 @@ local function overrides(ctx, map, appendable, replaceable)
   local node = yaml.get(map, "override")
   if not node or yaml.is_null(node) then
     return out
-  elseif node.kind ~= "map" then
-    invalid(ctx, node, ("'override' wants a map of keys to append or replace, not %s"):format(KIND_NAMES[node.kind]))
+  end
+  local over = context.new(ctx, "overrides", "", map)
+  if node.kind ~= "map" then
+    invalid(over, node, ("'override' wants a map of keys to append or replace, not %s"):format(KIND_NAMES[node.kind]))
     return out
   end
-  local names = {}
-  for key in pairs(replaceable) do
-    names[#names + 1] = key
-  end
   for _, entry in ipairs(node) do
-    local key, what = entry.key.text, entry.value.text
     out.any = true
-    local allowed = what == "append" and appendable or what == "replace" and replaceable
-    if not key then
-      invalid(ctx, entry.key, "keys of 'override' must be single values")
-    elseif not allowed then
-      invalid(ctx, entry.value, ("'%s' can be overridden by 'append' or 'replace' only"):format(key))
-    elseif not allowed[key] then
-      local hint = what == "append" and replaceable[key] and ("'%s: replace' would do"):format(key) or nil
-      invalid(ctx, entry.key, ("'%s' cannot be used with '%s'"):format(key, what), { near = diag.suggest(key, names), hint = hint })
-    else
-      out[what][key] = entry.key
+    local key, what = override_entry(over, entry, item)
+    if key then
+      out[what][key.text] = key
     end
   end
   if out.any and out.flag then
@@ -290,15 +282,12 @@ end
 
 -- ------------------------------------------------------------------ lists and macros
 
-local LIST_KEYS = set_of("list", "items", "append", "override")
-local MACRO_KEYS = set_of("macro", "condition", "append", "override")
-
 local function read_list(state, ctx, map)
   local name, name_node = text(ctx, map, "list", { required = true })
   ctx.name = name
   local items = sequence(ctx, map, "items", true)
-  local over = overrides(ctx, map, set_of("items"), set_of("items"))
-  unknown_keys(ctx, map, LIST_KEYS)
+  local over = overrides(ctx, map, keys.item.list)
+  unknown_keys(ctx, map, keys.item.list)
   if name and not name:find("^[^()\"'%s=,]+$") then
     context.warn(ctx, "LOAD_INVALID_LIST_NAME", name_node, ("'%s' cannot be used as the name of a list"):format(name),
       { hint = "names of lists have no blanks and none of ( ) = , \" '" })
@@ -323,8 +312,8 @@ local function read_macro(state, ctx, map)
   local name, name_node = text(ctx, map, "macro", { required = true })
   ctx.name = name
   local cond = scalar(ctx, map, "condition", { required = true })
-  local over = overrides(ctx, map, set_of("condition"), set_of("condition"))
-  unknown_keys(ctx, map, MACRO_KEYS)
+  local over = overrides(ctx, map, keys.item.macro)
+  unknown_keys(ctx, map, keys.item.macro)
   if name and not name:find("^%a[%w_]*$") then
     context.warn(ctx, "LOAD_INVALID_MACRO_NAME", name_node, ("'%s' cannot be used as the name of a macro"):format(name),
       { hint = "names of macros are letters, digits and _, and begin with a letter" })
@@ -345,11 +334,7 @@ end
 
 -- ------------------------------------------------------------------ rules
 
-local RULE_KEYS = set_of("rule", "condition", "output", "desc", "priority", "source", "enabled", "capture", "capture_duration",
-  "warn_evttypes", "skip-if-unknown-filter", "tags", "exceptions", "override", "append")
-local RULE_APPEND = set_of("condition", "output", "desc", "tags", "exceptions")
-local RULE_REPLACE = set_of("condition", "output", "desc", "priority", "capture", "capture_duration", "tags", "exceptions",
-  "enabled", "warn_evttypes", "skip-if-unknown-filter")
+local RULE = keys.item.rule
 
 local function text_reader(key)
   return function(ctx, map, trim)
@@ -364,33 +349,32 @@ local function reader(read, key)
   end
 end
 
--- How each key of a rule that has a value of its own is read, and under which name it is kept.
-local READ = {
-  condition = { "cond", text_reader("condition") },
-  output = { "output", text_reader("output") },
-  desc = { "desc", text_reader("desc") },
-  priority = { "priority", priority },
-  tags = { "tags", tags },
-  enabled = { "enabled", reader(bool, "enabled") },
-  capture = { "capture", reader(bool, "capture") },
-  capture_duration = { "capture_duration", reader(whole, "capture_duration") },
-  warn_evttypes = { "warn_evttypes", reader(bool, "warn_evttypes") },
-  ["skip-if-unknown-filter"] = { "skip_unknown", reader(bool, "skip-if-unknown-filter") },
-}
-local READ_ORDER = { "condition", "output", "desc", "priority", "tags", "enabled", "capture", "capture_duration", "warn_evttypes",
-  "skip-if-unknown-filter" }
+local READERS = { text = text_reader, priority = function() return priority end, texts = function() return tags end,
+  bool = function(key) return reader(bool, key) end, whole = function(key) return reader(whole, key) end }
 
-local DEFAULTS = { enabled = true, capture = false, capture_duration = 0, warn_evttypes = true, skip_unknown = false }
-local REQUIRED = { "condition", "output", "desc", "priority" }
+-- Names of keys inside the program, where they differ.
+local KEPT_AS = { condition = "cond", ["skip-if-unknown-filter"] = "skip_unknown" }
 
+-- The keys of a rule that are read one by one: { key, into = where it is kept, read, default, required }.
+local READ = {}
+for _, row in ipairs(RULE.rows) do
+  if READERS[row.kind] and row.replace then
+    local read = { key = row.key, into = KEPT_AS[row.key] or row.key, read = READERS[row.kind](row.key), default = row.default,
+                   required = row.required }
+    READ[#READ + 1], READ[row.key] = read, read
+  end
+end
+
+-- What a new rule must have: keys, and those of them that are not there, quoted.
 local function missing_keys(map)
-  local out = {}
-  for _, key in ipairs(REQUIRED) do
-    if not map.keys[key] then
-      out[#out + 1] = "'" .. key .. "'"
+  local out, n = {}, 0
+  for _, row in ipairs(READ) do
+    n = n + (row.required and 1 or 0)
+    if row.required and not map.keys[row.key] then
+      out[#out + 1] = "'" .. row.key .. "'"
     end
   end
-  return out
+  return out, #out == n
 end
 
 local function new_rule(state, ctx, map, name, name_node)
@@ -399,17 +383,16 @@ local function new_rule(state, ctx, map, name, name_node)
   if #missing > 0 then
     invalid(ctx, name_node, ("rule '%s' lacks %s"):format(name, table.concat(missing, " and ")))
   end
-  for _, key in ipairs(READ_ORDER) do
-    local into, read = READ[key][1], READ[key][2]
-    if map.keys[key] then
-      rule[into] = read(ctx, map, true)
+  for _, row in ipairs(READ) do
+    if map.keys[row.key] then
+      rule[row.into] = row.read(ctx, map, true)
     end
-    if rule[into] == nil then
-      rule[into] = DEFAULTS[into]
+    if rule[row.into] == nil then
+      rule[row.into] = row.default
     end
   end
   rule.tags = rule.tags or {}
-  rule.source = text(ctx, map, "source") or "syscall"
+  rule.source = text(ctx, map, "source") or RULE.by_name.source.default
   rule.exceptions = exceptions.read(ctx, map, false)
   local old = state.rules.by_name[name]
   if old and not old.broken and old.source ~= rule.source then
@@ -441,9 +424,9 @@ end
 
 -- One key of an override, appended.
 local APPEND = {
-  condition = function(ctx, map, rule) append_pieces(rule, "cond", READ.condition[2](ctx, map)) end,
-  output = function(ctx, map, rule) append_pieces(rule, "output", READ.output[2](ctx, map)) end,
-  desc = function(ctx, map, rule) append_pieces(rule, "desc", READ.desc[2](ctx, map)) end,
+  condition = function(ctx, map, rule) append_pieces(rule, "cond", READ.condition.read(ctx, map)) end,
+  output = function(ctx, map, rule) append_pieces(rule, "output", READ.output.read(ctx, map)) end,
+  desc = function(ctx, map, rule) append_pieces(rule, "desc", READ.desc.read(ctx, map)) end,
   tags = function(ctx, map, rule)
     for tag in pairs(tags(ctx, map)) do
       rule.tags[tag] = true
@@ -460,10 +443,9 @@ local function replace_key(ctx, map, rule, key)
     end
     return
   end
-  local into, read = READ[key][1], READ[key][2]
-  local value = read(ctx, map)
+  local value = READ[key].read(ctx, map)
   if value ~= nil then
-    rule[into] = value
+    rule[READ[key].into] = value
   end
 end
 
@@ -485,10 +467,12 @@ local function check_overrides(ctx, map, over)
       end
     end
   end
-  for _, key in ipairs(ctx.failed and {} or sorted_keys(RULE_REPLACE)) do
-    if map.keys[key] and not over.append[key] and not over.replace[key] then
-      invalid(ctx, map.keys[key].key, ("'override' does not say what to do with '%s'"):format(key),
-        { hint = ("add '%s: replace'%s to it"):format(key, RULE_APPEND[key] and (" or '%s: append'"):format(key) or "") })
+  for _, row in ipairs(ctx.failed and {} or RULE.rows) do
+    local key = row.key
+    if row.replace and map.keys[key] and not over.append[key] and not over.replace[key] then
+      invalid(context.new(ctx, "overrides", key, yaml.get(map, key)), map.keys[key].key,
+        ("'override' does not say what to do with '%s'"):format(key),
+        { hint = ("add '%s: replace'%s to it"):format(key, row.append and (" or '%s: append'"):format(key) or "") })
     end
   end
 end
@@ -557,13 +541,13 @@ local function read_rule(state, ctx, map)
     return
   end
   ctx.name = name
-  local over = overrides(ctx, map, RULE_APPEND, RULE_REPLACE)
-  unknown_keys(ctx, map, RULE_KEYS)
+  local over = overrides(ctx, map, RULE)
+  unknown_keys(ctx, map, RULE)
   if over.any then
     override_rule(state, ctx, map, name, name_node, over)
   elseif over.flag then
     append_rule(state, ctx, map, name, name_node)
-  elseif #missing_keys(map) == #REQUIRED then
+  elseif select(2, missing_keys(map)) then
     switch_rule(state, ctx, map, name, name_node)
   else
     new_rule(state, ctx, map, name, name_node)
@@ -591,7 +575,7 @@ end
 
 local function read_engine_version(state, ctx, map)
   local wanted, node = text(ctx, map, "required_engine_version", { required = true })
-  unknown_keys(ctx, map, set_of("required_engine_version"))
+  unknown_keys(ctx, map, keys.item.required_engine_version)
   if not wanted then
     return
   end
@@ -608,12 +592,13 @@ local function read_engine_version(state, ctx, map)
   end
 end
 
-local function read_requirement(ctx, map)
+local function read_requirement(ctx, map, known)
   if map.kind ~= "map" then
     return invalid(ctx, map, ("a required plugin is a map with 'name' and 'version', not %s"):format(KIND_NAMES[map.kind]))
   end
   local name = text(ctx, map, "name", { required = true })
   local version, node = text(ctx, map, "version", { required = true })
+  unknown_keys(ctx, map, known)
   if version and not version_numbers(version) then
     mistake(ctx, node, ("'%s' is no version of plugin '%s'"):format(version, name or "?"), { hint = "versions look like 1.2.3" })
   end
@@ -621,7 +606,7 @@ local function read_requirement(ctx, map)
 end
 
 local function read_plugin(state, ctx, map)
-  local first = read_requirement(ctx, map)
+  local first = read_requirement(ctx, map, keys.map.plugin)
   if ctx.failed or not first then
     return
   end
@@ -632,7 +617,8 @@ local function read_plugin(state, ctx, map)
     return invalid(ctx, others, ("'alternatives' wants a list, not %s"):format(KIND_NAMES[others.kind]))
   end
   for _, node in ipairs(others or {}) do
-    local other = read_requirement(context.new(ctx, "required plugin versions alternative", "", node), node)
+    local other = read_requirement(context.new(ctx, "required plugin versions alternative", "", node), node,
+      keys.map.alternative)
     if other and other.name then
       if names[other.name] then
         mistake(ctx, node, ("plugin '%s' is named twice"):format(other.name))
@@ -662,7 +648,8 @@ end
 
 local function read_plugin_versions(state, ctx, map)
   local node = yaml.get(map, "required_plugin_versions")
-  unknown_keys(ctx, map, set_of("required_plugin_versions"))
+  ctx.node = node
+  unknown_keys(ctx, map, keys.item.required_plugin_versions)
   if node.kind ~= "seq" then
     return invalid(ctx, node, ("'required_plugin_versions' wants a list, not %s"):format(KIND_NAMES[node.kind]))
   end
@@ -673,19 +660,14 @@ end
 
 -- ------------------------------------------------------------------ files
 
--- The first key of these that an item has says what it is.
-local ITEMS = {
-  { "required_engine_version", "required_engine_version", read_engine_version },
-  { "required_plugin_versions", "required plugin versions", read_plugin_versions },
-  { "list", "list", read_list },
-  { "macro", "macro", read_macro },
-  { "rule", "rule", read_rule },
-}
+-- By the names of keys.lua; the first of them that an item has as a key says what it is.
+local READ_ITEM = { required_engine_version = read_engine_version, required_plugin_versions = read_plugin_versions,
+  list = read_list, macro = read_macro, rule = read_rule }
 
 local function item_names()
   local names = {}
-  for i, item in ipairs(ITEMS) do
-    names[i] = item[1]
+  for i, item in ipairs(keys.items) do
+    names[i] = item.name
   end
   return names
 end
@@ -698,17 +680,18 @@ local function unknown_item(ctx, map)
     { near = name and diag.suggest(name, item_names()), hint = "items: " .. table.concat(item_names(), ", ") })
 end
 
-local function read_item(state, map, root)
+-- index: which item of its document, from 0
+local function read_item(state, map, root, index)
   if map.kind ~= "map" then
-    local ctx = context.new(root, "rules content item", "", map)
+    local ctx = context.new(root, "rules content item", "", map, index)
     return invalid(ctx, map, ("an item of a rules file is a map, like '- rule: name', not %s"):format(KIND_NAMES[map.kind]))
   end
-  for _, item in ipairs(ITEMS) do
-    if map.keys[item[1]] then
-      return item[3](state, context.new(root, item[2], "", map), map)
+  for _, item in ipairs(keys.items) do
+    if map.keys[item.name] then
+      return READ_ITEM[item.name](state, context.new(root, item.context, "", map, index), map)
     end
   end
-  unknown_item(context.new(root, "rules content item", "", map), map)
+  unknown_item(context.new(root, "rules content item", "", map, index), map)
 end
 
 local function read_document(state, doc, root)
@@ -718,9 +701,9 @@ local function read_document(state, doc, root)
     return invalid(root, doc, ("this is %s, not a list of rules"):format(KIND_NAMES[doc.kind]),
       { hint = "each item of a rules file begins with '- rule:', '- macro:' or '- list:'" })
   end
-  for _, item in ipairs(doc) do
+  for i, item in ipairs(doc) do
     if not yaml.is_null(item) then
-      read_item(state, item, root)
+      read_item(state, item, root, i - 1)
     end
   end
 end

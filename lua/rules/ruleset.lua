@@ -6,13 +6,13 @@
 --   ruleset.output(rs, { expression id, ... }) -> output id
 --   errors: { message, from, stop (of the text the operand or check was parsed from), unknown = field or event unknown }
 --   ruleset.stateful(check): its leaf remembers something from event to event, so every rule wants one of its own
+local bit = require "bit"
 local core = require "core"
 local ffi = core.ffi
 
 local M = {}
 
 local ENOENT = -2
-local EVENT_NAMES = { ["evt.type"] = true, ["syscall.type"] = true }
 
 local function failure(node, err, unknown)
   return { message = core.message(err), from = node.from, stop = node.stop, unknown = unknown }
@@ -85,8 +85,7 @@ local function leaf_failure(rs, check, left, bad, err)
   if not value then
     return failure({ from = check.op_from, stop = check.op_stop }, err)
   end
-  local field = core.cstr(core.C.ruleset_expr(rs, left).field)
-  return failure(value, err, EVENT_NAMES[field] or false)
+  return failure(value, err, bit.band(core.C.ruleset_expr(rs, left).flags, core.C.FIELD_EVENT_NAME) ~= 0)
 end
 
 function M.leaf(rs, check)
