@@ -157,6 +157,35 @@ function List:position(file, offset)
   return line, characters(source.text:sub(start, offset)) + 1
 end
 
+-- The byte offset of a line and column, as set_place has them.
+local function offset_of(source, line, column)
+  local starts = line_starts(source)
+  local at = starts[line]
+  if not at then
+    return #source.text
+  end
+  for _ = 2, column do
+    local after = source.text:match("^[^\r\n\128-\191][\128-\191]*()", at)
+    if not after then
+      break
+    end
+    at = after
+  end
+  return at - 1
+end
+
+-- A place in bytes, all from 0: line, column, offset; nil when the place or its file is not known.
+function List:mark(place)
+  local source = place and self.sources[place.file]
+  if not source or not (place.offset or place.line) then
+    return nil
+  end
+  local offset = place.offset or offset_of(source, place.line, place.column or 1)
+  offset = math.max(0, math.min(offset, #source.text))
+  local line = line_of(source, offset)
+  return line - 1, offset + 1 - line_starts(source)[line], offset
+end
+
 -- ------------------------------------------------------------------ collecting
 
 local function set_place(list, d, place)

@@ -35,6 +35,7 @@ enum fd_bits {
 	FD_UPPER_LAYER = 1 << 3,	/* overlay file system */
 	FD_LOWER_LAYER = 1 << 4,
 	FD_IN_BASELINE = 1 << 5,	/* from the capture's own fd list */
+	FD_TUPLE_KEPT = 1 << 6,		/* an IPv6 listener with a tuple (parse_net.c) */
 };
 
 /* Ends of a socket, addresses in network order (IPv4: the first four bytes), ports in host order. Of a connection

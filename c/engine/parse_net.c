@@ -139,6 +139,51 @@ static bool set_ends(struct fd_draft *d, const struct fd_addr *a, bool v6)
 }
 
 /*
+ * A bound IPv6 datagram socket that gets a tuple stays a listener. In the reference the tuple then lies where the
+ * listener's address, port and protocol are: what those show from now on is the source address, and the first bytes of the
+ * destination address. A later connect still knows the tuple, so it is kept: destination address and port where a listener
+ * has no use for them, source port and the protocol proper in the numbers of unix sockets.
+ */
+static struct fd_addr kept_tuple(const struct fd_draft *d)
+{
+	struct fd_addr a = { .sport = (uint16_t)d->unix_src, .dport = d->addr.sport };
+
+	memcpy(a.src, d->addr.dst, 16);
+	memcpy(a.dst, d->addr.src, 16);
+	return a;
+}
+
+static bool listener_takes(struct fd_draft *d, const struct fd_addr *a)
+{
+	if (d->bits & FD_TUPLE_KEPT) {
+		struct fd_addr known = kept_tuple(d);
+
+		if (same_end(known.src, known.sport, a->src, a->sport, 16) && same_end(known.dst, known.dport, a->dst, a->dport, 16))
+			return false;
+	} else {
+		d->unix_dst = d->l4;
+	}
+	d->bits |= FD_TUPLE_KEPT;
+	memcpy(d->addr.dst, a->src, 16);
+	memcpy(&d->addr.dport, a->dst, 2);
+	memcpy(d->addr.src, a->dst, 16);
+	d->addr.sport = a->dport;
+	d->unix_src = a->sport;
+	d->l4 = a->dst[2] <= L4_RAW ? a->dst[2] : L4_NA;
+	return true;
+}
+
+static void stop_listening(struct fd_draft *d)
+{
+	if (!(d->bits & FD_TUPLE_KEPT))
+		return;
+	d->addr = kept_tuple(d);
+	d->l4 = (uint8_t)d->unix_dst;
+	d->unix_src = d->unix_dst = 0;
+	d->bits &= (uint16_t)~FD_TUPLE_KEPT;
+}
+
+/*
  * The record becomes an IPv4 connection. An IPv6 socket used with mapped addresses keeps its protocol elsewhere: the
  * reference finds it where the last bytes of an IPv6 source address begin, which for an unused socket is "unknown".
  */
@@ -180,6 +225,7 @@ static void connect_by_address(struct evt *e, struct fd_draft *d, const struct s
 	switch (a->family) {
 	case FAMILY_INET6:
 		if (!sock_is_mapped(a->ip)) {
+			stop_listening(d);
 			d->type = FD_IPV6;
 			memcpy(d->addr.dst, a->ip, 16);
 			d->addr.dport = a->port;
@@ -229,7 +275,8 @@ void parse_connect(struct evt *e)
 		if (t.family == FAMILY_INET)
 			become_v4(&d);
 		else
-			d.type = FD_IPV6;
+			stop_listening(&d);
+		d.type = t.family == FAMILY_INET ? FD_IPV4 : FD_IPV6;
 		bool changed = set_ends(&d, &t.addr, d.type == FD_IPV6);
 		if (changed && d.bits & FD_SERVER && d.type == FD_IPV4 && d.l4 == L4_UDP)
 			swap_ends(&d);
@@ -346,13 +393,9 @@ static bool take_tuple(const struct evt *e, struct fd_draft *d, const struct par
 			return false;
 		break;
 	case FAMILY_INET6:
-		/*
-		 * A listener stays one here. In the reference its address lies where a connection has its source, its port
-		 * where that has its destination address, so that is what a bound datagram socket shows from now on.
-		 */
 		if (d->type == FD_IPV6_LISTEN) {
-			memcpy(d->addr.dst, t.addr.src, 16);
-			memcpy(&d->addr.dport, t.addr.dst, 2);
+			if (!listener_takes(d, &t.addr))
+				return false;
 		} else if (!set_ends(d, &t.addr, true)) {
 			return false;
 		}
