@@ -19,7 +19,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 SANFLAGS := $(if $(SAN),$(SANITIZE))
 WARN     := -Wall -Wextra -Wshadow -Wpointer-arith -Wno-unused-parameter
 CFLAGS   ?= -O2 -g
-ALLFLAGS  = $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -MMD -MP -D_GNU_SOURCE -DFALCO_VERSION='"$(VERSION)"' \
+ALLFLAGS  = $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -MMD -MP -D_GNU_SOURCE \
 	    $(shell pkg-config --cflags $(PKGS))
 CSTD     := -std=gnu2x -Wstrict-prototypes -Wmissing-prototypes
 CXXSTD   := -std=c++17
@@ -51,6 +51,7 @@ help:
 	@echo 'make install    below DESTDIR, PREFIX ($(PREFIX)), SYSCONF ($(SYSCONF)); make uninstall takes it away'
 	@echo 'make deb        a Debian package in build/'
 	@echo 'make clean      remove build/'
+	@echo 'V=1 prints the commands; SAN=1 builds with ASan and UBSan below build/san/'
 
 # ---------------------------------------------------------------- dependencies
 DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev libisal-dev \
@@ -73,6 +74,22 @@ $(B)/libfalco.so: $(ENGINE_O)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SANFLAGS) -shared -o $@ $^ $(LDFLAGS) $(LIBS)
 
+# sys.c alone knows version and place of the configuration, and is made anew when they change
+$(B)/c/engine/sys.o: ALLFLAGS += -DFALCO_VERSION='"$(VERSION)"' -DFALCO_SYSCONF='"$(SYSCONF)"'
+$(B)/c/engine/sys.o: $(B)/settings
+
+$(B)/settings: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(SYSCONF)' | cmp -s - $@ || echo '$(VERSION) $(SYSCONF)' >$@
+
+# a module that is gone must go from the program too
+$(B)/modules: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LUA_SRC)' | cmp -s - $@ || echo '$(LUA_SRC)' >$@
+
+.PHONY: FORCE
+FORCE:
+
 $(B)/%.o: %.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -88,7 +105,7 @@ $(CDEF): c/engine/ffi.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -DFALCO_CDEF -x c $< -o $@
 
-$(B)/embed.c: c/embed.lua $(CDEF) $(LUA_SRC) $(ARGPARSE)
+$(B)/embed.c: c/embed.lua $(CDEF) $(LUA_SRC) $(ARGPARSE) $(B)/modules
 	$(call say,EMBED,$@)
 	$(Q)$(LUAJIT) c/embed.lua $@ $(CDEF) argparse=$(ARGPARSE) $(LUA_SRC)
 
@@ -119,6 +136,10 @@ fuzz: deps
 test-programs: $(TESTS)
 
 # ---------------------------------------------------------------- installing
+# A configuration that is there already may be somebody's work: what is new goes beside it.
+keep     = $(Q)if [ -e $(2) ] && ! cmp -s $(1) $(2); then echo 'kept $(2); the new one is $(2).new'; \
+	install -m 644 $(1) $(2).new; else install -m 644 $(1) $(2); fi
+
 install: all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man8 \
@@ -126,8 +147,9 @@ install: all
 	$(Q)install -m 755 $(B)/falco $(DESTDIR)$(PREFIX)/bin/falco
 	$(Q)install -m 644 $(B)/libfalco.so $(DESTDIR)$(PREFIX)/lib/libfalco.so
 	$(Q)install -m 644 docs/falco.8 $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
-	$(Q)install -m 644 rules/falco_rules.yaml $(DESTDIR)$(SYSCONF)/falco/falco_rules.yaml
-	$(Q)install -m 644 conf/falco.yaml $(DESTDIR)$(SYSCONF)/falco/falco.yaml
+	$(Q)sed 's|/etc/falco|$(SYSCONF)/falco|g' conf/falco.yaml >$(B)/falco.yaml
+	$(call keep,rules/falco_rules.yaml,$(DESTDIR)$(SYSCONF)/falco/falco_rules.yaml)
+	$(call keep,$(B)/falco.yaml,$(DESTDIR)$(SYSCONF)/falco/falco.yaml)
 
 uninstall:
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8

@@ -136,6 +136,10 @@ static_fields: {a: b}
     assert.is_nil((load(plugins .. "load_plugins: [c]\n")))
   end)
 
+  it("wants no entry for the container plugin, which is built in", function()
+    assert.equal("container", load("load_plugins: [container]\n").plugins[1].name)
+  end)
+
   describe("environment", function()
     it("fills variables in", function()
       local home = os.getenv("HOME")

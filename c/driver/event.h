@@ -63,7 +63,7 @@ enum event_flags {
 	EF_LARGE = 1 << 11,		/* u32 parameter lengths */
 };
 
-enum syscall_flags { SCF_USED = 1, SCF_ALWAYS_DROP = 2, SCF_NEVER_DROP = 4 };
+enum syscall_flags { SCF_USED = 1, SCF_ALWAYS_DROP = 2, SCF_NEVER_DROP = 4, SCF_PROCESS_STATE = 8 };
 
 enum syscall_code {
 #define SC(code, symbol, name) SC_##symbol = code,

@@ -67,6 +67,7 @@ uint32_t event_async_code(void);
 uint32_t event_plugin_code(void);
 uint32_t syscall_count(void);
 const char *syscall_name(uint32_t sc);			/* "" for holes */
+uint32_t syscall_event(uint32_t sc);			/* that reports it, maybe a generic one; 0: none on this machine */
 const char *origin_name(uint32_t origin);		/* of event_info.origin: "syscall" "tracepoint" "plugin" "meta" "iterator" */
 const char *type_name(uint32_t type);			/* "CHARBUF" */
 const char *format_name(uint32_t format);		/* "DEC" */
@@ -237,6 +238,30 @@ void ruleset_gate_stats(const struct ruleset *rs, struct gate_stats *stats);
 
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);
+
+/* ------------------------------------------------------------------ what to watch (interest.c) */
+
+enum { SYSCALL_SET_SIZE = 512 };
+
+struct syscall_set {
+	bool has[SYSCALL_SET_SIZE];	/* by portable code, SC_*; tracepoints have codes too */
+};
+
+enum interest_flags {
+	INTEREST_REPAIR = 1,		/* the fewest calls that keep the tables right */
+	INTEREST_ALL = 2,		/* with reads and writes, if rules want them */
+};
+
+struct interest {			/* base_syscalls of falco.yaml */
+	uint32_t flags;
+	uint32_t ncustom;
+	const struct str *custom;	/* names of events or system calls; "!name" takes one away */
+	bool *bad;			/* out, one for each: no call has that name */
+	struct syscall_set rules;	/* what rules can match */
+};
+
+/* What a live source has to report, see interest.h. */
+void interest(const struct interest *want, struct syscall_set *set);
 
 /* ------------------------------------------------------------------ alerts (alert.c) */
 

@@ -409,9 +409,10 @@ int stream_open(struct stream *s, const char *path, struct err *err)
 out:
 	if (rc == 0)
 		return 0;
-	feed_free(f);
 	if (!f && fd > STDIN_FILENO)
 		close(fd);
+	feed_free(f);
+	s->feed = NULL;
 	return err_set(err, -rc, "%s", strerror(-rc));
 }
 
@@ -437,6 +438,7 @@ int stream_open_memory(struct stream *s, const void *data, size_t len, struct er
 	return 0;
 out:
 	feed_free(f);
+	s->feed = NULL;
 	return err_set(err, -rc, "%s", strerror(-rc));
 }
 
