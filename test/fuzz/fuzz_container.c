@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzzes what tells of containers: metadata (first byte even: learn, odd: forget) and control groups. Every text handed
+/* Fuzzes what tells of containers: metadata (first byte even: learn, odd: forget), control groups. Every text handed
  * out must lie where it says, and nothing may be left behind.
  * link: c/engine/container.c c/engine/container_info.c c/engine/container_match.c c/engine/intern.c
  * seed: test/fuzz/seed_container.lua
@@ -42,7 +42,8 @@ static void touch_info(const struct container_info *info)
 		const struct container_mount *m = &info->mounts[i];
 
 		touch(m->text);
-		REQUIRE(m->text.len == m->source.len + m->dest.len + m->mode.len + m->writable.len + m->propagation.len + 4);
+		REQUIRE(m->text.len == m->source.len + m->dest.len + m->mode.len + m->writable.len +
+				       m->propagation.len + 4);
 	}
 }
 
