@@ -114,6 +114,8 @@ $(B)/embed.o: $(B)/embed.c
 	$(Q)$(CC) $(CSTD) $(ALLFLAGS) -I. -c -o $@ $<
 
 # ---------------------------------------------------------------- tests
+# the test that lets allocations fail stands between the engine and the allocator
+$(B)/test/test_alloc: LDFLAGS += $(foreach f,malloc calloc realloc free strdup,-Wl,--wrap=$(f))
 $(B)/test/%: $(B)/test/%.o $(ENGINE_O)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka

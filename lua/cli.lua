@@ -25,14 +25,14 @@ local NO_EFFECT = {
 
 -- Flags of upstream that would have to do something and cannot: what to do instead.
 local REFUSED = {
-  { flag = "--rule-schema", why = "there is no JSON schema of rules files; -V checks them" },
   { flag = "--plugin-info", arg = "NAME", why = "plugins are not loaded by this build" },
   { flag = "-i", why = "no events are ignored by default in this build" },
 }
 
 -- Options (by target) that a command leaves nothing to do for.
 local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "--list", list_events = "--list-events",
-  list_plugins = "--list-plugins", config_schema = "--config-schema", support = "--support", version = "--version",
+  list_plugins = "--list-plugins", config_schema = "--config-schema", rule_schema = "--rule-schema",
+  dump_ast = "--dump-ast", dump_code = "--dump-code", support = "--support", version = "--version",
   page_size = "--page-size" }
 local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
 
@@ -86,6 +86,10 @@ local function add_root(parser)
   parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
   parser:flag("-L", "List rules with their descriptions and end."):target("describe_all")
   parser:option("-l", "Describe one rule and end."):argname("<rule>"):target("describe")
+  parser:option("--dump-ast", "Print what became of a rule's condition, with scopes and event types, and end.")
+    :argname("<rule>"):target("dump_ast")
+  parser:option("--dump-code", "Print the code that was made of a rule's condition and end."):argname("<rule>")
+    :target("dump_code")
   parser:option("--list", "List fields (of one event source) and end."):argname("<source>"):args("?"):target("list")
   parser:flag("-N", "With --list: only names."):target("names_only")
   parser:flag("--list-events", "List event types and end."):target("list_events")
@@ -95,6 +99,7 @@ local function add_root(parser)
     :target("format")
   parser:flag("--markdown", "Old form of --format markdown."):target("markdown")
   parser:flag("--config-schema", "Print the JSON schema of falco.yaml and end."):target("config_schema")
+  parser:flag("--rule-schema", "Print the JSON schema of rules files and end."):target("rule_schema")
   parser:flag("--support", "Print what a problem report needs, as JSON, and end."):target("support")
   parser:flag("--version", "Print versions and end."):target("version")
   parser:flag("--page-size", "Print the size of a memory page and end."):target("page_size")
@@ -173,6 +178,7 @@ end
 
 local function check_command(result)
   if not result.command then return nil end
+  if result.file == "" then return "the name of the capture file is empty; - is standard input" end
   local flag = first_given(result, MODES) or result.command == "events" and first_given(result, NOT_FOR_EVENTS)
   if flag then return ("%s and the command '%s' do not go together"):format(flag, result.command) end
   return result.command == "events" and check_write(result) or nil

@@ -12,9 +12,11 @@
 -- it has
 --   .given     names of the top-level keys that were written somewhere (set)
 --   .files     { path, ... } files that were read, in order
+--   .absent    { path, ... } entries of config_files that do not exist
 --   .missing   { {key =, text =}, ... } features that are switched on but not in this build; diags has warnings of them
 local core = require("core")
 local diag = require("diag")
+local files = require("files")
 local schema = require("schema")
 local json = require("json")
 local yaml = require("rules.yaml")
@@ -45,15 +47,6 @@ local function expand_nodes(node, seen)
   end
 end
 
-local function read_text(path)
-  if core.C.sys_kind(path) == core.C.SYS_DIR then return nil, "is a directory" end
-  local f, message = io.open(path, "rb")
-  if not f then return nil, (message:gsub("^.*: ", "")) end
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
 local function empty_map(file)
   return { kind = "map", file = file, line = 1, column = 1, offset = 0, keys = {} }
 end
@@ -66,17 +59,34 @@ local function parse(text, name, diags)
   return docs
 end
 
+-- The one document of a file that says anything, or nil after an error went to diags. Those behind it would be left out in
+-- silence. Without any: a null scalar, or false.
+local function only_document(docs, diags)
+  local found = false
+  for _, doc in ipairs(docs) do
+    if not yaml.is_null(doc) then
+      if found then
+        diags:error(nil, doc, "a configuration file is one YAML document; this is a second one",
+          { hint = "take the line '---' above it out" })
+        return nil
+      end
+      found = doc
+    end
+  end
+  return found
+end
+
 -- The top-level map of one file, or nil after an error went to diags.
 local function read_file(path, diags)
-  local text, message = read_text(path)
+  local text, message = files.read(path)
   if not text then
     diags:error(nil, nil, ("cannot read configuration file '%s': %s"):format(path, message))
     return nil
   end
   local docs = parse(text, path, diags)
-  if not docs then return nil end
-  local root = docs[1]
-  if not root or yaml.is_null(root) then return empty_map(path) end
+  local root = docs and only_document(docs, diags)
+  if root == nil then return nil end
+  if not root then return empty_map(path) end
   if root.kind ~= "map" then
     diags:error(nil, root, "a configuration file is a map of keys, not a " .. root.kind)
     return nil
@@ -118,28 +128,6 @@ local function merge(into, from, strategy)
   end
 end
 
--- Regular files of a directory in byte order, or { path } for a file, or nothing when there is neither.
-local function files_at(path)
-  local C, ffi = core.C, core.ffi
-  local kind = C.sys_kind(path)
-  if kind == C.SYS_MISSING then return {} end
-  if kind ~= C.SYS_DIR then return { path } end
-  local error = ffi.new("int[1]")
-  local dir = C.sys_dir_open(path, error)
-  if dir == nil then return {}, ffi.string(C.sys_error_text(error[0])) end
-  local files, i = {}, 0
-  while true do
-    local name = C.sys_dir_name(dir, i)
-    if name == nil then break end
-    local file = path:gsub("/+$", "") .. "/" .. ffi.string(name)
-    if C.sys_kind(file) == C.SYS_FILE then files[#files + 1] = file end
-    i = i + 1
-  end
-  C.sys_dir_free(dir)
-  return files
-end
-M.files_at = files_at
-
 -- Entries of config_files as {path, strategy, node}; malformed ones are left for convert() to complain about.
 local function include_entries(root)
   local entries, list = {}, yaml.get(root, "config_files")
@@ -169,14 +157,24 @@ local function include(root, entry, file, diags, read)
   merge(root, from, entry.strategy)
 end
 
-local function include_all(root, main, diags, read)
+-- The files that an entry stands for, or nil and why that cannot be told. One that is not there stands for none.
+local function files_of(entry, absent)
+  local kind, why = files.kind(entry.path)
+  if kind == "dir" then return files.inside(entry.path) end
+  if kind == "missing" then absent[#absent + 1] = entry.path end
+  return kind and (kind == "file" and { entry.path } or {}), why
+end
+
+local function include_all(root, main, diags, read, absent)
   for _, entry in ipairs(include_entries(root)) do
     if entry.path == main then
       diags:error(nil, entry.node, "'config_files' includes the main configuration file itself")
     else
-      local files, message = files_at(entry.path)
-      if message then diags:error(nil, entry.node, ("cannot read directory '%s': %s"):format(entry.path, message)) end
-      for _, file in ipairs(files) do include(root, entry, file, diags, read) end
+      local found, why = files_of(entry, absent)
+      if not found then
+        diags:error(nil, entry.node, ("cannot read configuration '%s': %s"):format(entry.path, why))
+      end
+      for _, file in ipairs(found or {}) do include(root, entry, file, diags, read) end
     end
   end
 end
@@ -205,6 +203,7 @@ function M.parse_key(text)
       end_name()
       local index = text:match("^%[(%d*)%]", i)
       if not index or #steps == 0 then return nil, "brackets want a name in front and a number inside", i end
+      if #index > 9 then return nil, ("there is no item %s"):format(index), i end
       add(index ~= "" and tonumber(index), i)
       i = i + #index + 1
     else
@@ -349,7 +348,9 @@ function SCALARS.int(ctx, node, spec, path)
 end
 
 function SCALARS.number(ctx, node, spec, path)
-  return number_in_range(ctx, node, spec, path, tonumber(node.text), "a number")
+  local n = tonumber(node.text)
+  if n and (n ~= n or math.abs(n) == math.huge) then n = nil end      -- nan, inf, 1e999
+  return number_in_range(ctx, node, spec, path, n, "a number")
 end
 
 function SCALARS.string(ctx, node, spec, path)
@@ -516,8 +517,13 @@ local function pick_plugins(config, root, diags)
   config.plugins = picked
 end
 
+-- Where the configuration is looked for when -c names none.
+function M.default_path()
+  return core.cstr(core.C.falco_sysconf_dir()) .. "/falco/falco.yaml"
+end
+
 function M.load(opts)
-  local diags, read = opts.diag, {}
+  local diags, read, absent = opts.diag, {}, {}
   local root = empty_map(opts.path or "-o")
   if opts.path then
     root = read_file(opts.path, diags)
@@ -528,14 +534,14 @@ function M.load(opts)
   for _, option in ipairs(opts.set or {}) do
     if option:find("^config_files") then set_option(root, option, diags) end
   end
-  if opts.path or root.keys.config_files then include_all(root, opts.path, diags, read) end
+  if opts.path or root.keys.config_files then include_all(root, opts.path, diags, read, absent) end
   for _, option in ipairs(opts.set or {}) do
     if not option:find("^config_files") then set_option(root, option, diags) end
   end
 
   local ctx = { diag = diags, given = {}, missing = {} }
   local config = convert_map(ctx, root, schema.root, "")
-  config.given, config.files, config.missing = ctx.given, read, ctx.missing
+  config.given, config.files, config.absent, config.missing = ctx.given, read, absent, ctx.missing
   pick_plugins(config, root, diags)
   if diags.errors > 0 then return nil end
   return config

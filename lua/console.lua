@@ -2,13 +2,14 @@
 -- What people read: text to standard output (in order with the alerts, which go through the same buffer), messages to
 -- standard error, and whether colours are wanted.
 --
---   console.print("text\n") -> true, or false when it cannot be written any more: stop then
+--   console.print("text\n") -> true, or false when it cannot be written any more: stop then. A terminal gets no control
+--                              characters but newlines and tabs
 --   console.flush() -> the same
 --   console.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
 --   console.error("text"), console.warning("text"), console.info("text")       one line each, "falco: error: text"
 local core = require("core")
-
 local schema = require("schema")
+local text = require("text")
 
 local M = {}
 
@@ -17,14 +18,19 @@ local OUT, ERR = 1, 2
 M.paints = { error = "\27[1;31m", warning = "\27[1;35m", info = "\27[36m", bold = "\27[1m", dim = "\27[2m",
   green = "\27[32m", yellow = "\27[33m", cyan = "\27[36m", alarm = "\27[1;37;41m", off = "\27[0m" }
 
--- Colours only where a person looks: a terminal, and no NO_COLOR (set and not empty).
-function M.has_colour(fd)
-  local no = os.getenv("NO_COLOR")
-  return core.C.sys_isatty(fd) and (no == nil or no == "")
+local function is_set(name)
+  local value = os.getenv(name)
+  return value ~= nil and value ~= ""
 end
 
-function M.print(text)
-  return core.C.sys_write(OUT, text, #text) == 0
+-- Colours only where a person looks: a terminal that knows them, and no NO_COLOR.
+function M.has_colour(fd)
+  return core.C.sys_isatty(fd) and not is_set("NO_COLOR") and is_set("TERM") and os.getenv("TERM") ~= "dumb"
+end
+
+function M.print(s)
+  if core.C.sys_isatty(OUT) then s = text.printable(s) end
+  return core.C.sys_write(OUT, s, #s) == 0
 end
 
 function M.flush()
@@ -37,10 +43,10 @@ function M.failure()
   return "standard output: " .. core.ffi.string(core.C.sys_error_text(failed))
 end
 
-local function say(level, text)
+local function say(level, message)
   local paint, off = "", ""
   if M.has_colour(ERR) then paint, off = M.paints[level], M.paints.off end
-  local line = ("falco: %s%s:%s %s\n"):format(paint, level, off, text)
+  local line = ("falco: %s%s:%s %s\n"):format(paint, level, off, text.printable(message))
   core.C.sys_write(ERR, line, #line)
 end
 
@@ -49,26 +55,27 @@ local LEVELS = {}
 for i, name in ipairs(schema.log_levels) do LEVELS[name] = i - 1 end
 local shown = LEVELS.notice
 
--- log_level of falco.yaml. What is only of interest with -v has the level "info".
-function M.set_level(name, verbose)
-  shown = verbose and LEVELS.debug or math.min(LEVELS[name], LEVELS.notice)
+-- log_level and log_stderr of falco.yaml, -v. Without log_stderr only what is amiss comes to standard error; with -v all does.
+function M.set_level(name, to_stderr, verbose)
+  shown = verbose and LEVELS.debug or to_stderr and LEVELS[name] or math.min(LEVELS[name], LEVELS.notice)
 end
 
-function M.error(text) say("error", text) end
+-- Shown at any level: the program ends for it, or has failed at what it was asked for.
+function M.error(message) say("error", message) end
 
-function M.warning(text)
-  if shown >= LEVELS.warning then say("warning", text) end
+function M.warning(message)
+  if shown >= LEVELS.warning then say("warning", message) end
 end
 
-function M.info(text)
-  if shown >= LEVELS.info then say("info", text) end
+function M.info(message)
+  if shown >= LEVELS.info then say("info", message) end
 end
 
 -- Shows what a diag list holds; opts.level "error" leaves warnings out.
 function M.diagnostics(diags, opts)
   local level = opts and opts.level or shown < LEVELS.warning and "error" or nil
-  local text = diags:render({ color = M.has_colour(ERR), level = level })
-  if text ~= "" then core.C.sys_write(ERR, text, #text) end
+  local rendered = diags:render({ color = M.has_colour(ERR), level = level })
+  if rendered ~= "" then core.C.sys_write(ERR, rendered, #rendered) end
 end
 
 return M

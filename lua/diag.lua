@@ -7,19 +7,23 @@
 --   diags:warning("LOAD_UNUSED_MACRO", node, "macro 'x' is not used")
 --   io.stderr:write(diags:render{ color = true })
 --
+-- One without a place begins with "falco:", like every other message.
+--
 --   rules.yaml:12:18: error: unknown field 'proc.nam' (did you mean 'proc.name'?) [LOAD_ERR_VALIDATE]
 --      12 |   condition: proc.nam = cat
 --         |              ^~~~~~~~
 --
 -- A place is { file =, offset =, end_offset = } (bytes from 0, end exclusive) or { file =, line =, column = } (from 1;
 -- columns count characters); YAML nodes are places. nil, or no line and offset: no position.
--- A diagnostic keeps level, code, message, file, line, column, offset, near, hint, notes ({ {place =, message =}, ... }),
--- item_type, item_name and whatever else `more` gave it.
+-- A diagnostic keeps level, code, message, file, line, column, offset, near, hint, notes ({ {place =, message =}, ... })
+-- and whatever else `more` gave it. All are counted (.errors, .warnings); what one file has too many of is not kept.
 local M = {}
 local List = {}
 List.__index = List
 
 local MAX_WIDTH = 160 -- of a shown source line, in bytes
+local MAX_MESSAGE = 400 -- bytes of a message; what it quotes may be long
+local MAX_ITEMS = 1000 -- errors, and warnings, kept of one file
 
 -- ------------------------------------------------------------------ edit distance
 
@@ -53,21 +57,30 @@ function M.distance(a, b, limit)
   return last[#b] <= limit and last[#b] or nil
 end
 
--- The candidate (array of texts, or a function that yields them) most like `word`, or nil if none is near.
+-- Comparisons that suggestions may still cost; a new list of diagnostics brings new ones. A file of nothing but mistakes
+-- would keep us busy for minutes otherwise.
+local MAX_COMPARISONS = 200000
+local comparisons = MAX_COMPARISONS
+
+-- The candidate (array of texts, or a function that yields them) most like `word`, or nil if none is near. Of equally near
+-- ones a longer form of the word is taken, else the first.
 function M.suggest(word, candidates)
-  local best
+  local best, best_longer
   local limit = #word <= 3 and 1 or #word <= 6 and 2 or 3
-  if #word > 100 then
+  if #word > 100 or comparisons <= 0 then
     return nil
   end
   local lower = word:lower()
   local function try(candidate)
-    if candidate == word then
+    comparisons = comparisons - 1
+    if candidate == word or math.abs(#candidate - #word) > limit or comparisons < 0 then
       return
     end
-    local d = candidate:lower() == lower and 0 or M.distance(lower, candidate:lower(), limit)
-    if d and (not best or d < limit) then
-      best, limit = candidate, d
+    local known = candidate:lower()
+    local d = known == lower and 0 or M.distance(lower, known, limit)
+    local longer = known:sub(1, #lower) == lower
+    if d and (not best or d < limit or longer and not best_longer) then
+      best, best_longer, limit = candidate, longer, d
     end
   end
   if type(candidates) == "function" then
@@ -85,7 +98,8 @@ end
 -- ------------------------------------------------------------------ sources
 
 function M.new()
-  return setmetatable({ items = {}, sources = {}, order = {}, errors = 0, warnings = 0 }, List)
+  comparisons = MAX_COMPARISONS
+  return setmetatable({ items = {}, sources = {}, order = {}, errors = 0, warnings = 0, kept = {}, dropped = 0 }, List)
 end
 
 -- Registers the text of a file.
@@ -141,11 +155,15 @@ local function line_text(source, line)
   if not from then
     return nil
   end
-  local text = source.text:sub(from, (starts[line + 1] or #source.text + 1) - 1)
-  return (text:gsub("[\r\n]+$", ""))
+  if source.shown_line ~= line then
+    local text = source.text:sub(from, (starts[line + 1] or #source.text + 1) - 1)
+    source.shown_line, source.shown = line, text:match("^[^\r\n]*")
+  end
+  return source.shown
 end
 
--- Line and column (characters, from 1) of a byte offset in a registered file.
+-- Line and column (characters, from 1) of a byte offset in a registered file. Mistakes come mostly in order: the last
+-- position is remembered, and what lies before it on its line is not counted again.
 function List:position(file, offset)
   local source = self.sources[file]
   if not source then
@@ -153,8 +171,14 @@ function List:position(file, offset)
   end
   offset = math.max(0, math.min(offset, #source.text))
   local line = line_of(source, offset)
-  local start = line_starts(source)[line]
-  return line, characters(source.text:sub(start, offset)) + 1
+  local start, column = line_starts(source)[line], 1
+  local last = source.last
+  if last and last.line == line and last.offset <= offset then
+    start, column = last.offset + 1, last.column
+  end
+  column = column + characters(source.text:sub(start, offset))
+  source.last = { line = line, offset = offset, column = column }
+  return line, column
 end
 
 -- The byte offset of a line and column, as set_place has them.
@@ -199,8 +223,34 @@ local function set_place(list, d, place)
   end
 end
 
+-- Is there room for one more of this level about the file of a place?
+local function has_room(list, level, place)
+  local key = level .. (place and place.file or "")
+  list.kept[key] = (list.kept[key] or 0) + 1
+  return list.kept[key] <= MAX_ITEMS
+end
+
+-- Both ends of a text that is too long, at borders of characters.
+local function shortened(text)
+  if #text <= MAX_MESSAGE then
+    return text
+  end
+  local head = text:sub(1, MAX_MESSAGE - 80):gsub("[\192-\255][\128-\191]*$", "")
+  return head .. "..." .. text:sub(-75):gsub("^[\128-\191]+", "")
+end
+
+-- The diagnostic, or nil if it was not kept.
 function List:add(level, code, place, message, more)
-  local d = { level = level, code = code, message = message }
+  if level == "error" then
+    self.errors = self.errors + 1
+  else
+    self.warnings = self.warnings + 1
+  end
+  if not has_room(self, level, place) then
+    self.dropped = self.dropped + 1
+    return
+  end
+  local d = { level = level, code = code, message = shortened(message) }
   for key, value in pairs(more or {}) do
     d[key] = value
   end
@@ -210,11 +260,6 @@ function List:add(level, code, place, message, more)
   end
   self.items[#self.items + 1] = d
   d.serial = #self.items
-  if level == "error" then
-    self.errors = self.errors + 1
-  else
-    self.warnings = self.warnings + 1
-  end
   return d
 end
 
@@ -261,9 +306,7 @@ local PLAIN = setmetatable({}, {
 })
 
 -- Text of files and users goes to terminals: no escape sequences.
-local function clean(s)
-  return (s:gsub("[%z\1-\8\11-\31\127]", "?"))
-end
+local clean = require("text").printable
 
 local function is_continuation(s, i)
   local c = s:byte(i)
@@ -286,15 +329,19 @@ local function window(text, at)
   return text:sub(from, to), from - 1, from > 1 and "..." or ""
 end
 
-local function byte_of_column(text, column)
-  local at = 1
+-- Where in the text of a line a diagnostic points, in bytes from 1.
+local function byte_of(d, source, text)
+  if d.offset then
+    return math.min(d.offset + 2 - line_starts(source)[d.line], #text + 1)
+  end
+  local at, column = 1, math.min(d.column or 1, #text + 1)
   for _ = 2, column do
     at = at + 1
     while is_continuation(text, at) do
       at = at + 1
     end
   end
-  return at
+  return math.min(at, #text + 1)
 end
 
 -- The source line and a caret below it.
@@ -304,7 +351,7 @@ local function excerpt(list, d, paint, out)
   if not text then
     return
   end
-  local at = math.min(byte_of_column(text, d.column or 1), #text + 1)
+  local at = byte_of(d, source, text)
   local span = 1
   if d.offset and d.end_offset then
     span = math.max(1, math.min(d.end_offset - d.offset, #text - at + 1))
@@ -320,7 +367,7 @@ local function excerpt(list, d, paint, out)
 end
 
 local function head(d, paint)
-  local where = ""
+  local where = "falco: "
   if d.file then
     where = clean(d.file) .. ":"
     if d.line then
@@ -356,6 +403,9 @@ function List:render(opts)
     if not (opts and opts.level == "error" and d.level ~= "error") then
       out[#out + 1] = self:format(d, opts)
     end
+  end
+  if self.dropped > 0 then
+    out[#out + 1] = ("%d more are not shown\n"):format(self.dropped)
   end
   return table.concat(out)
 end

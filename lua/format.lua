@@ -15,49 +15,37 @@ local buffer = require("string.buffer")
 local core = require("core")
 local diag = require("diag")
 local json = require("json")
+local text = require("text")
 local rules = require("rules")
 
 local M = {}
 
 -- What stands in front of a message. The time is written by C; its field belongs to the output_fields.
-local TIME_LOCAL = { form = 0, field = "%evt.time" }
-local TIME_ISO = { form = 1, field = "%evt.time.iso8601" }
-local TIME_JSON = 2
+local TIME_LOCAL = { form = "TIME_CLOCK_NS", field = "%evt.time" }
+local TIME_ISO = { form = "TIME_ISO", field = "%evt.time.iso8601" }
 
 -- ------------------------------------------------------------------ writing into a string.buffer
 
 local GUESS = 512        -- room to try with before asking how much it takes
 
--- How value_text() and its like are called: they say how much they wanted, and are called again if that was too much.
-local function put_value(out, value)
-  local C = core.C
+-- write: value_text() or value_json() of C. They say how much they wanted, and are called again if that was too much.
+local function put(out, write, value)
   local p, room = out:reserve(GUESS)
-  local n = C.value_text(value, p, room)
+  local n = write(value, p, room)
   if n > room then
     p, room = out:reserve(n)
-    n = C.value_text(value, p, room)
+    n = write(value, p, room)
   end
   out:commit(n)
 end
 
-local function put_json(out, value)
-  local C = core.C
-  local p, room = out:reserve(GUESS)
-  local n = C.value_json(value, p, room)
-  if n > room then
-    p, room = out:reserve(n)
-    n = C.value_json(value, p, room)
-  end
-  out:commit(n)
-end
-
-local function put_escaped(out, text, len)
+local function put_escaped(out, bytes, len)
   local C = core.C
   local p, room = out:reserve(len + GUESS)
-  local n = C.json_escape(text, len, p, room)
+  local n = C.json_escape(bytes, len, p, room)
   if n > room then
     p, room = out:reserve(n)
-    n = C.json_escape(text, len, p, room)
+    n = C.json_escape(bytes, len, p, room)
   end
   out:commit(n)
 end
@@ -70,7 +58,7 @@ end
 -- %20field: cut or filled up to so many bytes.
 local function put_fixed(out, scratch, value, width)
   scratch:reset()
-  put_value(scratch, value)
+  put(scratch, core.C.value_text, value)
   local n = #scratch
   out:put(scratch:get(width))
   if n < width then out:put((" "):rep(width - n)) end
@@ -119,27 +107,29 @@ function Union:output()
   return id
 end
 
--- A terminal obeys control characters, and values may come from somebody who knows that.
-local function replace_controls(out, from)
-  local p, len = out:ref()
-  for i = from, len - 1 do
-    if p[i] < 32 or p[i] == 127 then p[i] = 63 end
+local function put_part(self, out, part, values)
+  if part.width then
+    put_fixed(out, self.scratch, values + part.at, part.width)
+  else
+    put(out, core.C.value_text, values + part.at)
   end
 end
 
+-- A terminal obeys control characters, and values may come from somebody who knows that.
+local function put_printable(self, out, part, values)
+  self.scratch3:reset()
+  put_part(self, self.scratch3, part, values)
+  out:put((text.printable(self.scratch3:get()):gsub("[\t\n]", "?")))
+end
+
 local function put_parts(self, out, parts, values)
+  local put_value = self.clean and put_printable or put_part
   for i = 1, #parts do
     local part = parts[i]
     if type(part) == "string" then
       out:put(part)
     else
-      local from = #out
-      if part.width then
-        put_fixed(out, self.scratch, values + part.at, part.width)
-      else
-        put_value(out, values + part.at)
-      end
-      if self.clean then replace_controls(out, from) end
+      put_value(self, out, part, values)
     end
   end
 end
@@ -173,7 +163,7 @@ local function put_members(self, out, members, values)
       put_escaped(out, self.scratch2:ref())
       out:put('"')
     else
-      put_json(out, values + member.at)
+      put(out, core.C.value_json, values + member.at)
     end
   end
 end
@@ -186,15 +176,15 @@ Formatter.__index = Formatter
 function M.hostname()
   local name = os.getenv("FALCO_HOSTNAME")
   if name then return name end
-  local text = core.ffi.new("char[?]", 256)
-  return core.C.sys_hostname(text, 256) == 0 and core.ffi.string(text) or ""
+  local room = core.ffi.new("char[?]", 256)
+  return core.C.sys_hostname(room, 256) == 0 and core.ffi.string(room) or ""
 end
 
 -- diags is for the prefix alone, whose field is ours: it stays empty.
 function M.new(config, ruleset)
   local time = config.time_format_iso_8601 and TIME_ISO or TIME_LOCAL
   return setmetatable({
-    json = config.json_output, time_form = time.form, ruleset = ruleset,
+    json = config.json_output, time_form = core.C[time.form], ruleset = ruleset,
     with_output = config.json_include_output_property, with_message = config.json_include_message_property,
     with_fields = config.json_include_output_fields_property, with_tags = config.json_include_tags_property,
     prefix = rules.output{ text = time.field, ruleset = ruleset, diag = diag.new() },
@@ -242,9 +232,9 @@ function Formatter:prepare(rule)
   return prepared
 end
 
-local function put_quoted(out, key, text, len)
+local function put_quoted(out, key, bytes, len)
   out:put(key)
-  put_escaped(out, text, len)
+  put_escaped(out, bytes, len)
   out:put('"')
 end
 
@@ -259,7 +249,7 @@ local function put_object(self, prepared, alert, message_at)
     out:put("}")
   end
   out:put(prepared.tail)
-  put_time(out, alert.ts, TIME_JSON)
+  put_time(out, alert.ts, core.C.TIME_ISO_Z)
   out:put('"}')
 end
 
@@ -300,7 +290,7 @@ function M.lines(plan, ruleset, opts)
   local union = new_union(ruleset)
   local self = setmetatable({
     parts = union:parts(plan), lenient = plan.lenient, clean = opts.clean,
-    line = buffer.new(), scratch = buffer.new(), scratch2 = buffer.new(),
+    line = buffer.new(), scratch = buffer.new(), scratch2 = buffer.new(), scratch3 = buffer.new(),
   }, Lines)
   if opts.json then
     local map = {}
@@ -327,6 +317,7 @@ function Lines:render(alert)
     out:put("{")
     put_members(self, out, self.members, alert.values)
     out:put("}")
+    if self.clean then out:put(text.printable(out:get())) end      -- no colours of ours in it
   else
     put_parts(self, out, self.parts, alert.values)
   end

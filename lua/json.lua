@@ -7,6 +7,9 @@
 --
 -- A table is an array if json.array() made it or if it has an item 1; anything else is an object with string keys.
 -- Integers of 64 bits come as cdata and are written whole.
+local sorted_keys = require("sorted_keys")
+local text = require("text")
+
 local M = {}
 
 M.null = setmetatable({}, { __tostring = function() return "null" end })
@@ -25,46 +28,10 @@ local function escape_control(c)
   return SHORT[c] or ("\\u%04x"):format(c:byte())
 end
 
--- How many bytes of `s` at `i` are one well-formed UTF-8 sequence; 0 if none.
-local function utf8_len(s, i)
-  local a, b = s:byte(i, i + 1)
-  if a < 0x80 then return 1 end
-  local n = (a >= 0xc2 and a <= 0xdf and 2) or (a >= 0xe0 and a <= 0xef and 3) or (a >= 0xf0 and a <= 0xf4 and 4) or 0
-  if n == 0 or not b then return 0 end
-  local low, high = 0x80, 0xbf
-  -- overlong forms, surrogates, and what lies beyond U+10FFFF
-  if a == 0xe0 then low = 0xa0 elseif a == 0xf0 then low = 0x90 end
-  if a == 0xed then high = 0x9f elseif a == 0xf4 then high = 0x8f end
-  if b < low or b > high then return 0 end
-  for k = 2, n - 1 do
-    local c = s:byte(i + k)
-    if not c or c < 0x80 or c > 0xbf then return 0 end
-  end
-  return n
-end
-
-local function replace_invalid(s)
-  if not s:find("[\128-\255]") then return s end
-  local out, i = {}, 1
-  while i <= #s do
-    local n = utf8_len(s, i)
-    out[#out + 1] = n > 0 and s:sub(i, i + n - 1) or "\239\191\189"
-    i = i + math.max(n, 1)
-  end
-  return table.concat(out)
-end
-
 -- The text as a JSON string with its quotes.
 function M.quote(s)
-  return '"' .. replace_invalid(s):gsub('[%c"\\]', function(c) return c == "\127" and c or escape_control(c) end)
+  return '"' .. text.utf8(s):gsub('[%c"\\]', function(c) return c == "\127" and c or escape_control(c) end)
     .. '"'
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys)
-  return keys
 end
 
 local function number(n)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What the program knows, printed from its own tables: --list, --list-events, --list-plugins, --version, --support,
--- --config-schema, -L and -l. Each function returns text; main.lua prints it.
+-- --config-schema, the text of -L and -l. Each function returns text; main.lua prints it.
 local bit = require("bit")
 local core = require("core")
 local json = require("json")
@@ -10,9 +10,9 @@ local M = {}
 
 local LEFT, WIDTH = 30, 120        -- columns of names, and of everything
 
--- What upstream version this program behaves like; tools that install rules and plugins ask for these.
-M.ENGINE_VERSION = "0.63.0"
-local PLUGIN_API, DRIVER_API, DRIVER_SCHEMA, LIBS = "3.12.0", "10.1.0", "4.5.1", "0.0.0"
+local function upstream(what)
+  return core.cstr(core.C.upstream_versions()[what])
+end
 
 -- Lines of at most `width` columns, each further one below the first.
 local function wrap(text, left, width)
@@ -229,7 +229,7 @@ end
 local EVENT_FORMATS = {}
 
 local function grouped(events, head, line)
-  local out = { ("The events below are valid for Falco *Schema Version*: %s\n"):format(DRIVER_SCHEMA) }
+  local out = { ("The events below are valid for Falco *Schema Version*: %s\n"):format(upstream("driver_schema")) }
   for _, group in ipairs(GROUPS) do
     out[#out + 1] = "## " .. group.title .. "\n\n" .. head
     for _, entry in ipairs(events) do
@@ -254,7 +254,7 @@ function EVENT_FORMATS.markdown(events)
 end
 
 function EVENT_FORMATS.json(events)
-  local root = { schema_version = DRIVER_SCHEMA }
+  local root = { schema_version = upstream("driver_schema") }
   for _, group in ipairs(GROUPS) do
     local list = json.array()
     for _, entry in ipairs(events) do
@@ -278,10 +278,12 @@ end
 -- ------------------------------------------------------------------ versions and support
 
 local function versions()
+  local engine = upstream("engine")
   return {
-    falco_version = core.ffi.string(core.C.falco_version()), libs_version = LIBS, plugin_api_version = PLUGIN_API,
-    driver_api_version = DRIVER_API, driver_schema_version = DRIVER_SCHEMA, default_driver_version = "none",
-    engine_version = M.ENGINE_VERSION:match("%.(%d+)"), engine_version_semver = M.ENGINE_VERSION,
+    falco_version = core.cstr(core.C.falco_version()), libs_version = upstream("libs"),
+    plugin_api_version = upstream("plugin_api"), driver_api_version = upstream("driver_api"),
+    driver_schema_version = upstream("driver_schema"), default_driver_version = "none",
+    engine_version = engine:match("%.(%d+)"), engine_version_semver = engine,
   }
 end
 
@@ -303,6 +305,13 @@ local function first_line(path)
   return line or ""
 end
 
+-- The keys of falco.yaml, without what else conf.load() found out.
+local function written(config)
+  local keys = {}
+  for _, row in ipairs(schema.root.rows) do keys[row[1]] = config[row[1]] end
+  return keys
+end
+
 -- What a person who helps wants to know. config: from conf.load(); files: { {name =, text =}, ... } of rules.
 function M.support(args, config, files)
   local rules = json.array()
@@ -312,7 +321,7 @@ function M.support(args, config, files)
   return json.encode({
     version = core.ffi.string(core.C.falco_version()), engine_info = versions(),
     cmdline = "falco " .. table.concat(args, " "),
-    config = config, rules_files = rules,
+    config = written(config), rules_files = rules,
     system_info = {
       sysname = first_line("/proc/sys/kernel/ostype"), nodename = first_line("/proc/sys/kernel/hostname"),
       release = first_line("/proc/sys/kernel/osrelease"), version = first_line("/proc/sys/kernel/version"),
@@ -364,41 +373,7 @@ end
 
 -- ------------------------------------------------------------------ rules
 
-local function describe_rule(rule)
-  return {
-    info = {
-      name = rule.name, condition = rule.condition, priority = rule.priority_name, output = rule.output,
-      description = rule.desc, enabled = rule.enabled, source = rule.source, capture = rule.capture or false,
-      capture_duration = rule.capture_duration or 0, tags = json.array(rule.tags),
-    },
-  }
-end
-
--- result: of rules.load(). name nil: everything. Returns what the JSON form of -L and -l holds, or nil and a message.
-function M.describe(result, name)
-  local rules = json.array()
-  for _, rule in ipairs(result.rules) do
-    if not name or rule.name == name then rules[#rules + 1] = describe_rule(rule) end
-  end
-  if name then
-    if #rules == 0 then return nil, ("there is no rule '%s' in the rules files"):format(name) end
-    return { rules = rules }
-  end
-  local macros, lists = json.array(), json.array()
-  for i, macro in ipairs(result.macros) do
-    macros[i] = { info = { name = macro.name, condition = macro.condition }, details = { used = macro.used } }
-  end
-  for i, list in ipairs(result.lists) do
-    lists[i] = { info = { name = list.name, items = json.array(list.items) }, details = { used = list.used } }
-  end
-  return {
-    rules = rules, macros = macros, lists = lists,
-    required_engine_version = result.required_engine_version or "0.0.0",
-    required_plugin_versions = json.array(result.required_plugin_versions),
-  }
-end
-
--- The same for people.
+-- What describe.lua found, for people.
 function M.describe_text(described)
   local out = { ("%-50s %s\n"):format("Rule", "Description"), ("%-50s %s\n"):format("----", "-----------") }
   for _, rule in ipairs(described.rules) do

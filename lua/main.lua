@@ -4,8 +4,6 @@
 local core = require("core")
 local cli = require("cli")
 
-local DEFAULT_CONFIG = "/etc/falco/falco.yaml"
-
 -- Failures travel as `nil, message` or, once shown as diagnostics, as `nil`.
 local function fail(message)
   local console = require("console")
@@ -25,9 +23,11 @@ end
 
 -- ------------------------------------------------------------------ configuration
 
+-- nil: there is no file. One that is there and cannot be reached must not be taken for that.
 local function config_path(options)
   if options.config then return options.config end
-  return core.C.sys_kind(DEFAULT_CONFIG) ~= core.C.SYS_MISSING and DEFAULT_CONFIG or nil
+  local path = require("conf").default_path()
+  return require("files").kind(path) ~= "missing" and path or nil
 end
 
 -- What the options stand for in terms of the configuration.
@@ -49,9 +49,12 @@ local function load_config(options, quiet)
   local path = config_path(options)
   local diags = diag.new()
   local config = conf.load{ path = path, set = options.set, diag = diags }
-  console.set_level(config and config.log_level or "info", options.verbose)
+  console.set_level(config and config.log_level or "info", config and config.log_stderr, options.verbose)
   console.diagnostics(diags, { level = quiet and "error" or nil })
   if not config then return nil end
+  for _, absent in ipairs(quiet and not options.verbose and {} or config.absent) do
+    console.info(("configuration '%s' does not exist and is left out"):format(absent))
+  end
   config.path = path
   apply(config, options, path ~= nil)
   return config
@@ -106,6 +109,16 @@ local function describe(options)
   return require("validate").describe(config, options)
 end
 
+local function dump(options)
+  local config = load_config(options)
+  if not config then return 1 end
+  return require("validate").dump(config, options)
+end
+
+local function rule_schema()
+  return show(require("rules.schema").text())
+end
+
 local function events(options)
   local config = load_config(options, true)
   if not config then return 1 end
@@ -117,14 +130,14 @@ local function run(options)
   if not config then return 1 end
   if not config.path and options.command ~= "replay" and not config.given.engine then
     return fail(("there is no configuration file %s; name one with -c, or run `falco replay FILE -r RULES`")
-      :format(DEFAULT_CONFIG))
+      :format(require("conf").default_path()))
   end
   return require("run").run(config, options)
 end
 
 -- The first row whose option is there decides.
 local MODES = {
-  { "config_schema", config_schema }, { "list_events", list_events }, { "version", version },
+  { "config_schema", config_schema }, { "rule_schema", rule_schema }, { "list_events", list_events }, { "version", version },
   { "page_size", page_size }, { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
 }
 
@@ -135,6 +148,7 @@ local function dispatch(options, args)
   end
   if #options.validate > 0 then return validate(options) end
   if options.describe_all or options.describe then return describe(options) end
+  if options.dump_ast or options.dump_code then return dump(options) end
   if options.command == "events" then return events(options) end
   return run(options)
 end

@@ -4,13 +4,16 @@
 --   load_rules   files -> a ruleset and its program
 --   open         configuration -> an engine with its source
 --   loop         engine_next(), match, and on a match: copy the values out, format, write
+--   reload       other rules between two events: the source and the tables stay as they are
 --   finish       flush, statistics, what went wrong
 local core = require("core")
 local diag = require("diag")
+local files = require("files")
 local format = require("format")
 local outputs = require("outputs")
 local rules = require("rules")
 local schema = require("schema")
+local sorted_keys = require("sorted_keys")
 local stats = require("stats")
 local console = require("console")
 
@@ -22,40 +25,51 @@ local function is_rules_name(path)
   return path:find("%.ya?ml$") ~= nil
 end
 
--- Adds what `path` stands for. `named`: the user wrote it on the command line, so that it must be there.
-local function add_rules_path(files, path, named)
-  local conf, C = require("conf"), core.C
-  local kind = C.sys_kind(path)
-  if kind == C.SYS_MISSING then
-    if named then return ("rules file '%s' does not exist"):format(path) end
+-- By kind of file: add what `path` stands for, or return why that is impossible. `named`: the user wrote it on the command
+-- line, so that it must be there. What cannot be read is added like the rest: reading it says why, beside the mistakes of
+-- the other files.
+local ADD = {}
+
+function ADD.missing(paths, path, named)
+  if named then
+    paths[#paths + 1] = path
+  else
     console.info(("rules file '%s' does not exist and is left out"):format(path))
-    return nil
   end
-  if kind ~= C.SYS_DIR then
-    if named or is_rules_name(path) then
-      files[#files + 1] = path
-    else
-      console.warning(("rules file '%s' is left out: its name ends in neither .yaml nor .yml"):format(path))
-    end
-    return nil
+end
+
+function ADD.file(paths, path, named)
+  if named or is_rules_name(path) then
+    paths[#paths + 1] = path
+  else
+    console.warning(("rules file '%s' is left out: its name ends in neither .yaml nor .yml"):format(path))
   end
-  local inside, message = conf.files_at(path)
-  if message then return ("cannot read rules directory '%s': %s"):format(path, message) end
+end
+
+function ADD.dir(paths, path)
+  local inside, why = files.inside(path)
+  if not inside then return ("cannot read rules directory '%s': %s"):format(path, why) end
   for _, file in ipairs(inside) do
-    if is_rules_name(file) then files[#files + 1] = file end
+    if is_rules_name(file) then paths[#paths + 1] = file end
   end
+end
+
+local function add_rules_path(paths, path, named)
+  local kind = files.kind(path)
+  if kind then return ADD[kind](paths, path, named) end
+  paths[#paths + 1] = path
   return nil
 end
 
 -- Paths of the rules files, directories opened up: those of -r, or else of the configuration. Or nil and a message.
 function M.rules_files(config, options)
   local named = #options.rules > 0
-  local files = {}
+  local paths = {}
   for _, path in ipairs(named and options.rules or config.rules_files) do
-    local message = add_rules_path(files, path, named)
+    local message = add_rules_path(paths, path, named)
     if message then return nil, message end
   end
-  if #files > 0 then return files end
+  if #paths > 0 then return paths end
   if named or #config.rules_files > 0 then
     return nil, "there are no rules files at " .. table.concat(named and options.rules or config.rules_files, ", ")
   end
@@ -64,15 +78,12 @@ end
 
 -- Paths -> what rules.load() wants: { {name =, text =} | {name =, error =}, ... }
 function M.read_files(paths)
-  local files = {}
+  local list = {}
   for i, path in ipairs(paths) do
-    local f, message = io.open(path, "rb")
-    local text = f and f:read("*a")
-    if f then f:close() end
-    local why = not text and (message or "cannot be read"):gsub("^.*: ", "") or nil
-    files[i] = { name = path, text = text, error = why }
+    local text, why = files.read(path)
+    list[i] = { name = path, text = text, error = why }
   end
-  return files
+  return list
 end
 
 -- "container_id=%container.id" for each field that says it is worth it.
@@ -95,10 +106,7 @@ local function add_extra_fields(fields, item)
     fields[#fields + 1] = { name = item, format = "%" .. item, raw = true }
     return
   end
-  local names = {}
-  for name in pairs(item) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do fields[#fields + 1] = { name = name, format = tostring(item[name]) } end
+  for _, name in ipairs(sorted_keys(item)) do fields[#fields + 1] = { name = name, format = tostring(item[name]) } end
 end
 
 -- append_output of falco.yaml in the form that rules.load() takes.
@@ -141,12 +149,12 @@ local function names_containers(config, result)
   return false
 end
 
--- Loads files (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; see result.ok.
-function M.load_rules(config, files)
+-- Loads texts (as of read_files) into a fresh ruleset. Returns {ruleset =, result =, diags =}; see result.ok.
+function M.load_rules(config, texts)
   local diags = diag.new()
   local ruleset = core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
   local result = rules.load{
-    files = files, ruleset = ruleset, diag = diags, min_priority = schema.priority(config.priority),
+    files = texts, ruleset = ruleset, diag = diags, min_priority = schema.priority(config.priority),
     append_output = M.append_output(config),
   }
   if result.ok then rules.select(result, selection(config)) end
@@ -181,8 +189,8 @@ function M.limits(config)
   local limits = config.limits
   return core.ffi.new("struct engine_limits", {
     max_threads = config.falco_libs.thread_table_size, max_fds = limits.fds_per_process, max_fd_bytes = limits.fd_bytes,
-    max_strings = limits.string_bytes, max_user_bytes = limits.user_bytes, max_block = limits.block_bytes,
-    max_scratch = limits.scratch_bytes,
+    max_strings = limits.string_bytes, max_user_bytes = limits.user_bytes,
+    max_container_bytes = limits.container_bytes, max_block = limits.block_bytes, max_scratch = limits.scratch_bytes,
   })
 end
 
@@ -226,20 +234,19 @@ function M.loop(eng, prog, alert)
   end
 end
 
--- The same, but ends `seconds` after the first event.
-function M.loop_until(eng, prog, alert, seconds)
+-- The same, but ends `seconds` after the first event. Also returns when that is, to go on with: `deadline`.
+function M.loop_until(eng, prog, alert, seconds, deadline)
   local C = core.C
   local evt, match, NEXT_EVENT = C.engine_evt(eng), prog.match, C.NEXT_EVENT
   local head = C.evt_head(evt)
-  local deadline                            -- as a double: good to 256 ns
   while true do
     local r = C.engine_next(eng)
-    if r ~= NEXT_EVENT then return r end
-    local now = tonumber(head.ts)
+    if r ~= NEXT_EVENT then return r, deadline end
+    local now = tonumber(head.ts)           -- as a double: good to 256 ns
     deadline = deadline or now + seconds * 1e9
-    if now >= deadline then return C.NEXT_END end
+    if now >= deadline then return C.NEXT_END, deadline end
     local n = match(evt)
-    if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
+    if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED, deadline end
   end
 end
 
@@ -270,29 +277,82 @@ local function alerter(work)
   end
 end
 
+-- Was the engine stopped for work.wake() (if there is one) to do something in between, and not for good? A signal that
+-- asks to end may come at any time.
+local function goes_on(work)
+  local C = core.C
+  if work.outs:is_lost() or not work.wake or C.sys_stop_signal() ~= 0 or not work.wake() then return false end
+  C.engine_resume(work.eng)
+  return C.sys_stop_signal() == 0
+end
+
+-- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
+-- has by then.
 local function run_loop(work, config, options)
   if config.engine.kind == "nodriver" then return wait(options.seconds) end
-  local alert = alerter(work)
-  if not options.seconds then return M.loop(work.eng, work.prog, alert) end
-  return M.loop_until(work.eng, work.prog, alert, options.seconds)
+  local C, result, deadline = core.C, nil, nil
+  repeat
+    if options.seconds then
+      result, deadline = M.loop_until(work.eng, work.prog, alerter(work), options.seconds, deadline)
+    else
+      result = M.loop(work.eng, work.prog, alerter(work))
+    end
+  until result ~= C.NEXT_STOPPED or not goes_on(work)
+  return result
 end
 
 -- ------------------------------------------------------------------ from start to end
 
 local function write_pid(path)
   local f, message = io.open(path, "w")
-  if not f then return message end
-  f:write(core.C.sys_pid(), "\n")
-  f:close()
-  return nil
+  local ok = f ~= nil
+  if f then
+    ok, message = f:write(core.C.sys_pid(), "\n")
+    local closed, why = f:close()
+    ok, message = ok and closed, message or why
+  end
+  return not ok and ("cannot write the process id to '%s': %s"):format(path, (message:gsub("^.*: ", ""))) or nil
 end
 
-local function prepare_rules(work, formatter)
+-- Gives a worker the rules that load_rules() brought: their program, and what alerts need of each.
+local function take_rules(work, loaded)
+  work.ruleset, work.result = loaded.ruleset, loaded.result
+  work.formatter = format.new(work.config, work.ruleset)
   work.prepared, work.counts = {}, {}
   for i, rule in ipairs(work.result.rules) do
-    work.prepared[i] = formatter:prepare(rule)
+    work.prepared[i] = work.formatter:prepare(rule)
     work.counts[i] = 0
   end
+  work.prog = rules.compile(work.result, { matching = work.config.rule_matching })
+  if work.options.seconds then want_all(work.ruleset) end
+end
+
+-- A worker without a source: { config, options, ruleset, result, prog, formatter, prepared, counts }.
+function M.worker(config, options, loaded)
+  local work = { config = config, options = options }
+  take_rules(work, loaded)
+  return work
+end
+
+-- Alerts of rules that go on under the same name are counted on.
+local function carry_counts(work, old_rules, old_counts)
+  local by_name = {}
+  for i, rule in ipairs(old_rules) do by_name[rule.name] = old_counts[i] end
+  for i, rule in ipairs(work.result.rules) do work.counts[i] = by_name[rule.name] or 0 end
+end
+
+-- Other rules for a worker whose engine stands between two events: after engine_next() returned, and after the alerts of
+-- its event. Threads, descriptors and the place in the source stay. texts: as of read_files(). Returns true and the
+-- diagnostics (warnings, perhaps); or false and the diagnostics, and then the rules are still the old ones.
+function M.reload(work, texts)
+  local loaded = M.load_rules(work.config, texts)
+  if not loaded.result.ok then return false, loaded.diags end
+  local old_rules, old_counts = work.result.rules, work.counts
+  take_rules(work, loaded)
+  carry_counts(work, old_rules, old_counts)
+  core.C.engine_use(work.eng, work.ruleset)
+  jit.flush()                               -- traces of the old code would only take up room
+  return true, loaded.diags
 end
 
 -- Everything that can fail before the first event: nil, or a message ("" when it was shown already).
@@ -303,14 +363,9 @@ local function set_up(work, config, options)
   local loaded = M.load_rules(config, M.read_files(paths))
   console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
-  work.ruleset, work.result = loaded.ruleset, loaded.result
-
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
-  work.formatter = format.new(config, work.ruleset)
-  prepare_rules(work, work.formatter)
   rules.jit_options()
-  work.prog = rules.compile(work.result, { matching = config.rule_matching })
-  if options.seconds then want_all(work.ruleset) end
+  take_rules(work, loaded)
   message = check_kind(config.engine.kind)
   if message or options.dry_run then return message end
 
@@ -353,7 +408,7 @@ end
 
 -- Runs to the end of the source; returns the exit status.
 function M.run(config, options)
-  local work = {}
+  local work = { config = config, options = options }
   local message = set_up(work, config, options)
   if message or options.dry_run then
     tear_down(work)

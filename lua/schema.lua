@@ -57,13 +57,31 @@ local function limit(default, doc)
   return int(default, doc, { min = 1, max = LIMIT_MAX })
 end
 
+-- For booleans that ask for something when they are true, whatever their default.
+local function yes(value) return value end
+
 local function enabled(default, missing)
-  return bool(default, "switch this on", { missing = missing, asks = function(v) return v end })
+  return bool(default, "switch this on", { missing = missing, asks = yes })
+end
+
+-- What keys of live sources ask for.
+local NOT_LIVE = "it does not watch a running host"
+
+-- A list that asks for nothing when it says what upstream's own configuration says, in any order.
+local function differs(...)
+  local usual = { ... }
+  return function(values)
+    local seen = {}
+    for _, value in ipairs(values) do seen[value] = true end
+    for _, value in ipairs(usual) do
+      if not seen[value] then return #values > 0 end
+    end
+    return #values > #usual
+  end
 end
 
 M.priorities = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
 M.kinds = { "replay", "nodriver" }            -- engine.kind values that this build can open
-M.other_kinds = { "kmod", "modern_ebpf" }     -- values that upstream knows too
 M.log_levels = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" }
 
 -- The number (0 = Emergency ... 7 = Debug) of a priority's name in any case, or nil.
@@ -106,7 +124,8 @@ M.root = map({
           .. "are there already stay", { enum = { "append", "override", "add-only" } }) },
     }, "file or directory with a way to merge"),
   }, "a file"), "more configuration files, merged in this order; files of a directory in order of their names") },
-  { "watch_config_files", bool(true, "reload when a configuration or rules file changes") },
+  { "watch_config_files", bool(false, "reload when a configuration or rules file changes",
+    { missing = "files are read once, at the start", asks = yes }) },
 
   { "rules_files", list(any_scalar,
     "rules files and directories, loaded in this order; those that do not exist are left out") },
@@ -166,7 +185,8 @@ M.root = map({
     { enum = { "first", "all" } }) },
 
   { "outputs_queue", map({
-    { "capacity", int(0, "alerts that may wait, 0 for no limit", { min = 0 }) },
+    { "capacity", int(0, "alerts that may wait, 0 for no limit",
+      { min = 0, missing = "no alert waits: each is written before the next event is read" }) },
   }, "alerts on their way to the outputs") },
   { "append_output", list(map({
     { "match", map({
@@ -230,26 +250,32 @@ M.root = map({
     { "ssl_certificate", str("/etc/falco/falco.pem", "certificate and key") },
   }, "health check and metrics over HTTP") },
 
-  { "log_stderr", bool(false, "messages of the program to standard error; errors and warnings go there always") },
-  { "log_syslog", bool(true, "messages of the program to syslog") },
-  { "log_level", str("info", "the least important messages to show", { enum = M.log_levels }) },
+  { "log_stderr", bool(false, "all messages that log_level lets through to standard error; errors and warnings go there "
+    .. "without it, too") },
+  { "log_syslog", bool(false, "messages of the program to syslog",
+    { missing = "messages go to standard error alone", asks = yes }) },
+  { "log_level", str("info", "the least important messages to show; those that the program ends with are always shown",
+    { enum = M.log_levels }) },
   { "libs_logger", map({
     { "enabled", bool(true, "messages of the engine") },
     { "severity", str("info", "the least important ones to show",
-        { enum = { "fatal", "critical", "error", "warning", "notice", "info", "debug", "trace" } }) },
+        { enum = { "fatal", "critical", "error", "warning", "notice", "info", "debug", "trace" },
+          missing = "messages of the engine are like all others: log_level applies" }) },
   }, "messages of the engine") },
 
-  { "output_timeout", int(2000, "milliseconds that an output may take", { min = 0 }) },
+  { "output_timeout", int(2000, "milliseconds that an output may take",
+    { min = 0, missing = "an output may take as long as it takes" }) },
   { "syscall_event_timeouts", map({
-    { "max_consecutives", int(1000, "empty reads of a live source before it is reported", { min = 1 }) },
+    { "max_consecutives", int(1000, "empty reads of a live source before it is reported",
+      { min = 1, missing = NOT_LIVE }) },
   }, "a live source that gives nothing") },
   { "syscall_event_drops", map({
-    { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1 }) },
+    { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1, missing = NOT_LIVE }) },
     { "actions", list(str(nil, "an action", { enum = { "ignore", "log", "alert", "exit" } }),
-      "what to do when events are dropped") },
-    { "rate", number(.03333, "actions a second", { min = 0 }) },
-    { "max_burst", int(1, "actions at once", { min = 0 }) },
-    { "simulate_drops", bool(false, "for tests") },
+      "what to do when events are dropped", { missing = NOT_LIVE, asks = differs("log", "alert") }) },
+    { "rate", number(.03333, "actions a second", { min = 0, missing = NOT_LIVE }) },
+    { "max_burst", int(1, "actions at once", { min = 0, missing = NOT_LIVE }) },
+    { "simulate_drops", bool(false, "for tests", { missing = NOT_LIVE }) },
   }, "events that a live source lost") },
   { "metrics", map({
     { "enabled", enabled(false, "no metrics are reported") },
@@ -269,22 +295,26 @@ M.root = map({
     { "include_empty_values", bool(false, "zeros too") },
   }, "regular reports about the program itself") },
   { "base_syscalls", map({
-    { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out") },
-    { "repair", bool(false, "watch the fewest calls that keep the state right") },
-    { "all", bool(false, "watch all calls that rules name, also very frequent ones") },
+    { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out",
+      { missing = NOT_LIVE }) },
+    { "repair", bool(false, "watch the fewest calls that keep the state right", { missing = NOT_LIVE }) },
+    { "all", bool(false, "watch all calls that rules name, also very frequent ones", { missing = NOT_LIVE }) },
   }, "what a live source watches") },
   { "falco_libs", map({
     { "thread_table_size", limit(262144, "threads to keep in memory") },
-    { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads", { min = 0 }) },
+    { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads",
+      { min = 0, missing = NOT_LIVE }) },
     { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at",
-      { min = 0 }) },
-    { "snaplen", int(0, "bytes of data that a live source records per event, 0 for its default", { min = 0 }) },
+      { min = 0, missing = NOT_LIVE }) },
+    { "snaplen", int(80, "bytes of data that a live source records per event, 0 for 80",
+      { min = 0, missing = NOT_LIVE, asks = function(v) return v ~= 0 and v ~= 80 end }) },
   }, "limits of the engine") },
   { "limits", map({
     { "fds_per_process", limit(4096, "descriptors of one process") },
     { "fd_bytes", limit(256 * MB, "memory for the descriptors of all processes") },
     { "string_bytes", limit(256 * MB, "memory for names, arguments, environments and control groups of all processes") },
     { "user_bytes", limit(16 * MB, "memory for users and groups") },
+    { "container_bytes", limit(64 * MB, "memory for what is known of containers") },
     { "block_bytes", limit(64 * MB, "size of one block of a capture") },
     { "scratch_bytes", limit(16 * MB, "memory for the values that one event's fields put together") },
   }, "what the model of the host may take; what exceeds it is not known, and counted at the end of a run") },

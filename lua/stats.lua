@@ -31,27 +31,22 @@ function M.rules_text(rules, counts)
     total, table.concat(severities), table.concat(by_rule))
 end
 
--- Counters that mean that something was not as it should be are shown in any case.
-local function is_alarming(name)
-  return name:find("full") or name:find("wrong") or name:find("skipped") or name:find("lost")
-end
-
 local function whole(n)
   return (tostring(n):gsub("U?LL$", ""))
 end
 
-local function engine_counters(eng, all)
+-- { { text =, alarming = bool }, ... }
+function M.counters(eng)
   local C, ffi = core.C, core.ffi
-  local value, i, lines = ffi.new("uint64_t[1]"), 0, {}
+  local value, alarming, list = ffi.new("uint64_t[1]"), ffi.new("bool[1]"), {}
   while true do
-    local name = core.cstr(C.engine_stat(eng, i, value))
-    if not name then return lines end
-    if all or (value[0] ~= 0 and is_alarming(name)) then lines[#lines + 1] = name .. ": " .. whole(value[0]) end
-    i = i + 1
+    local name = core.cstr(C.engine_stat(eng, #list, value, alarming))
+    if not name then return list end
+    list[#list + 1] = { text = name .. ": " .. whole(value[0]), alarming = alarming[0] }
   end
 end
 
--- Only what went over a limit; or, with `verbose`, everything. started: { cpu =, wall = } in ns, for -v.
+-- Only what should not be; or, with `verbose`, everything. started: { cpu =, wall = } in ns, for -v.
 function M.engine(eng, started, verbose)
   local C = core.C
   if verbose then
@@ -61,9 +56,12 @@ function M.engine(eng, started, verbose)
     console.info(("%d events in %.3f s (%.3f s of CPU time), %.0f events/s"):format(events, wall, cpu,
       events / math.max(wall, 1e-9)))
   end
-  for _, line in ipairs(engine_counters(eng, verbose)) do
-    local tell = verbose and console.info or console.warning
-    tell(line)
+  for _, counter in ipairs(M.counters(eng)) do
+    if counter.alarming then
+      console.warning(counter.text)
+    elseif verbose then
+      console.info(counter.text)
+    end
   end
 end
 

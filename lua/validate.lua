@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
--- -V: what is wrong with rules files; -L and -l: what is in them.
+-- -V: what is wrong with rules files; -L and -l: what is in them; --dump-ast and --dump-code: what became of a rule.
+local describe = require("rules.describe")
+local dump = require("rules.dump")
 local json = require("json")
 local list = require("list")
 local results = require("results")
+local rules = require("rules")
 local run = require("run")
 local console = require("console")
 
@@ -20,10 +23,16 @@ local function load(config, paths, paths_message)
   return files, run.load_rules(config, files)
 end
 
+-- What -L or -l (`name`) asks for: a table, or nil and a message.
+local function described(result, name)
+  if name then return describe.rule(result, name) end
+  return describe.all(result)
+end
+
 local function describe_into(root, result, options)
   if not (options.describe_all or options.describe) then return nil end
-  local described, message = list.describe(result, options.describe)
-  root.falco_describe_results = described
+  local found, message = described(result, options.describe)
+  root.falco_describe_results = found
   return message
 end
 
@@ -37,15 +46,15 @@ end
 function M.run(config, options)
   local files, loaded = load(config, run.rules_files(config, { rules = options.validate }))
   if not files then return done(loaded) end
-  local results, root = json.array(), {}
-  for i, file in ipairs(files) do results[i] = result_of(file, loaded.diags) end
+  local load_results, root = json.array(), {}
+  for i, file in ipairs(files) do load_results[i] = results.of(file, loaded.diags) end
   local ok, message = loaded.result.ok, nil
   if ok then message = describe_into(root, loaded.result, options) end
   if config.json_output then
-    root.falco_load_results = results
+    root.falco_load_results = load_results
     console.print(json.encode(root) .. "\n")
   else
-    for _, result in ipairs(results) do console.print(verdict(result)) end
+    for _, result in ipairs(load_results) do console.print(verdict(result)) end
     if root.falco_describe_results then console.print("\n" .. list.describe_text(root.falco_describe_results)) end
     console.diagnostics(loaded.diags)
   end
@@ -53,14 +62,26 @@ function M.run(config, options)
   return ok and status or 1
 end
 
+-- What became of one rule: --dump-ast, --dump-code.
+function M.dump(config, options)
+  local files, loaded = load(config, run.rules_files(config, options))
+  if not files then return done(loaded) end
+  console.diagnostics(loaded.diags, { level = "error" })
+  if not loaded.result.ok then return 1 end
+  local rule, message = describe.find(loaded.result, options.dump_ast or options.dump_code)
+  if not rule then return done(message) end
+  console.print(options.dump_ast and dump.tree(rule) or rules.code(loaded.result, rule))
+  return done()
+end
+
 function M.describe(config, options)
   local files, loaded = load(config, run.rules_files(config, options))
   if not files then return done(loaded) end
   console.diagnostics(loaded.diags, { level = "error" })
   if not loaded.result.ok then return 1 end
-  local described, message = list.describe(loaded.result, options.describe)
-  if not described then return done(message) end
-  console.print(config.json_output and json.encode(described) .. "\n" or list.describe_text(described))
+  local found, message = described(loaded.result, options.describe)
+  if not found then return done(message) end
+  console.print(config.json_output and json.encode(found) .. "\n" or list.describe_text(found))
   return done()
 end
 

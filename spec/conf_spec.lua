@@ -125,8 +125,41 @@ static_fields: {a: b}
     assert.is_table(config)
     local keys = {}
     for i, missing in ipairs(config.missing) do keys[i] = missing.key end
-    assert.same({ "syslog_output.enabled", "static_fields" }, keys)
-    assert.equal(2, diags.warnings)
+    assert.same({ "syslog_output.enabled", "watch_config_files", "static_fields" }, keys)
+    assert.equal(3, diags.warnings)
+  end)
+
+  it("warns of every key without effect that asks for something", function()
+    local asking = {
+      "watch_config_files=true", "log_syslog=true", "outputs_queue.capacity=10", "output_timeout=1",
+      "libs_logger.severity=debug", "syscall_event_timeouts.max_consecutives=9", "syscall_event_drops.threshold=0.5",
+      "syscall_event_drops.actions=exit", "syscall_event_drops.rate=1", "syscall_event_drops.max_burst=9",
+      "syscall_event_drops.simulate_drops=true", "base_syscalls.custom_set=[close]", "base_syscalls.repair=true",
+      "base_syscalls.all=true", "falco_libs.snaplen=200", "falco_libs.thread_table_auto_purging_interval_s=1",
+      "falco_libs.thread_table_auto_purging_thread_timeout_s=1", "buffer_format_base64=true", "webserver.enabled=true",
+      "capture.enabled=true", "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
+    }
+    for _, set in ipairs(asking) do
+      local config, diags = load(nil, { set })
+      assert.equal(1, diags.warnings, set)
+      assert.equal(set:match("^[^=]+"), config.missing[1].key)
+    end
+  end)
+
+  it("does not warn of such keys when they ask for nothing", function()
+    local _, diags = load([[
+watch_config_files: false
+log_syslog: false
+libs_logger: {enabled: true, severity: info}
+output_timeout: 2000
+outputs_queue: {capacity: 0}
+syscall_event_timeouts: {max_consecutives: 1000}
+syscall_event_drops: {threshold: .1, actions: [alert, log], rate: .03333, max_burst: 1, simulate_drops: false}
+base_syscalls: {custom_set: [], repair: false, all: false}
+falco_libs: {snaplen: 80, thread_table_auto_purging_interval_s: 300}
+webserver: {enabled: false}
+]])
+    assert.same({}, messages(diags))
   end)
 
   it("picks the plugins that load_plugins names", function()
@@ -228,7 +261,8 @@ static_fields: {a: b}
     end)
 
     it("has mistakes too", function()
-      local _, diags = load(nil, { "jsn_output=1", "nonsense", "a..b=1", "rules_files[7]=x", "json_output.x=1" })
+      local _, diags = load(nil, { "jsn_output=1", "nonsense", "a..b=1", "rules_files[7]=x",
+        "rules_files[99999999999999999999]=x", "json_output.x=1" })
       local found = {}
       for i, d in ipairs(diags:sorted()) do found[i] = ("%s %d: %s"):format(d.file, d.column, d.message) end
       assert.same({
@@ -236,6 +270,7 @@ static_fields: {a: b}
         "-o nonsense 1: -o wants key=value",
         "-o a..b=1 3: a name is missing before '.'",
         "-o rules_files[7]=x 12: there is no item 7: the list has 0",
+        "-o rules_files[99999999999999999999]=x 12: there is no item 99999999999999999999",
         "-o json_output.x=1 1: 'json_output' wants true or false, not a map of keys",
       }, found)
     end)
@@ -250,6 +285,31 @@ static_fields: {a: b}
     end)
   end)
 
+  it("is one document", function()
+    local config, diags = load("priority: error\n---\njson_output: true\n")
+    assert.is_nil(config)
+    assert.same({ "3:1 a configuration file is one YAML document; this is a second one" }, messages(diags))
+    assert.equal("error", load("---\npriority: error\n---\n").priority)
+  end)
+
+  it("has numbers that are some", function()
+    for _, value in ipairs{ "nan", "inf", "-inf", "1e999" } do
+      local config, diags = load(nil, { "syscall_event_drops.rate=" .. value })
+      assert.is_nil(config, value)
+      assert.equal(("1:26 'syscall_event_drops.rate' wants a number, not '%s'"):format(value), messages(diags)[1])
+    end
+  end)
+
+  it("notes which included files do not exist, and stops at those that cannot be reached", function()
+    assert.same({ "/no/such/file" }, load("config_files: [/no/such/file]\n").absent)
+    local loop = directory .. "/loop"
+    assert(os.execute(("ln -s '%s' '%s'"):format(loop, loop)))
+    local config, diags = load(("config_files: [%s]\n"):format(loop))
+    assert.is_nil(config)
+    assert.equal(("1:16 cannot read configuration '%s': Too many levels of symbolic links"):format(loop),
+      messages(diags)[1])
+  end)
+
   it("reports files that cannot be read", function()
     local diags = diag.new()
     assert.is_nil(conf.load{ path = "/no/such/file.yaml", diag = diags })
@@ -257,6 +317,10 @@ static_fields: {a: b}
       diags.items[1].message)
     diags = diag.new()
     assert.is_nil(conf.load{ path = directory, diag = diags })
+    assert.matches("Is a directory", diags.items[1].message)
+    diags = diag.new()
+    assert.is_nil(conf.load{ path = "/proc/self/mem", diag = diags })
+    assert.equal("cannot read configuration file '/proc/self/mem': Input/output error", diags.items[1].message)
     local config, bad = load("a: [\n")
     assert.is_nil(config)
     assert.matches("not valid YAML", bad.items[1].message)

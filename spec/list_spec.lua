@@ -48,32 +48,25 @@ describe("list of events", function()
 end)
 
 describe("description of rules", function()
-  local result = {
-    rules = {
-      { name = "one", desc = ("word "):rep(30), condition = "evt.num = 1", output = "x", priority_name = "Notice",
-        enabled = true,
-        source = "syscall", tags = { "t" } },
-      { name = "two", desc = "second", condition = "evt.num = 2", output = "y", priority_name = "Error",
-        enabled = false,
-        source = "syscall", tags = {} },
-    },
-    macros = { { name = "m", condition = "evt.num = 3", used = true } },
-    lists = { { name = "l", items = { "a" }, used = false } },
-    required_plugin_versions = {},
-  }
-
-  it("covers everything, or one rule", function()
-    local all = list.describe(result)
-    assert.equal("second", all.rules[2].info.description)
-    assert.is_true(all.macros[1].details.used)
-    assert.same({ "a" }, all.lists[1].info.items)
-    local one = list.describe(result, "two")
-    assert.equal(1, #one.rules)
-    assert.is_nil(one.macros)
-    assert.is_nil((list.describe(result, "three")))
-  end)
-
   it("is wrapped in two columns", function()
-    for line in list.describe_text(list.describe(result)):gmatch("[^\n]+") do assert.is_true(#line <= 110, line) end
+    local described = { rules = { { info = { name = "one", description = ("word "):rep(30) } },
+      { info = { name = ("long "):rep(12), description = "second" } } } }
+    local text = list.describe_text(described)
+    assert.matches("^Rule +Description\n", text)
+    for line in text:gmatch("[^\n]+") do assert.is_true(#line <= 110, line) end
+  end)
+end)
+
+describe("support", function()
+  it("has the configuration as it can be written, and nothing of our own making", function()
+    local config = require("conf").load{ diag = require("diag").new() }
+    config.path = "x"
+    local text = list.support({ "--support" }, config, { { name = "r.yaml", text = "- list: a\n" } })
+    local keys = text:match('"config":(%b{})')
+    assert.matches('"json_output":false', keys, 1, true)
+    for _, key in ipairs{ "given", "files", "absent", "missing", "path" } do
+      assert.is_nil(keys:find('"' .. key .. '":', 1, true), key)
+    end
+    assert.matches('"content":"- list: a\\n"', text, 1, true)
   end)
 end)

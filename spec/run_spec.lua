@@ -1,4 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
+local conf = require "conf"
+local diag = require "diag"
 local run = require "run"
 
 local directory
@@ -38,12 +40,24 @@ describe("rules files", function()
   end)
 
   it("must be there when they are named, and need not be in the configuration", function()
-    local files, message = run.rules_files({ rules_files = {} }, { rules = { "/no/such.yaml" } })
-    assert.is_nil(files)
-    assert.equal("rules file '/no/such.yaml' does not exist", message)
+    local missing = run.rules_files({ rules_files = {} }, { rules = { "/no/such.yaml" } })
+    assert.same({ "/no/such.yaml" }, missing)
+    local loaded = run.load_rules(conf.load{ diag = diag.new() }, run.read_files(missing))
+    assert.is_false(loaded.result.ok)
+    assert.equal("cannot be read: No such file or directory", loaded.diags.items[1].message)
     assert.equal(1, #run.rules_files({ rules_files = { "/no/such.yaml", directory .. "/d/b.yaml" } }, { rules = {} }))
     assert.is_nil((run.rules_files({ rules_files = { "/no/such.yaml" } }, { rules = {} })))
     assert.matches("no rules", select(2, run.rules_files({ rules_files = {} }, { rules = {} })))
+  end)
+
+  it("that are there but cannot be reached are not left out", function()
+    local loop = directory .. "/loop.yaml"
+    assert(os.execute(("ln -s '%s' '%s'"):format(loop, loop)))
+    for _, path in ipairs{ loop, loop .. "/rules.d" } do
+      assert.same({ path }, run.rules_files({ rules_files = { path } }, { rules = {} }))
+      assert.equal("Too many levels of symbolic links", run.read_files{ path }[1].error)
+    end
+    assert.equal("Is a directory", run.read_files{ directory }[1].error)
   end)
 
   it("are read, or say why not", function()
@@ -86,6 +100,7 @@ describe("limits", function()
     assert.equal(C.ENGINE_MAX_FD_BYTES, limits.max_fd_bytes)
     assert.equal(C.ENGINE_MAX_STRINGS, limits.max_strings)
     assert.equal(C.ENGINE_MAX_USER_BYTES, limits.max_user_bytes)
+    assert.equal(C.ENGINE_MAX_CONTAINER_BYTES, limits.max_container_bytes)
     assert.equal(C.ENGINE_MAX_BLOCK, limits.max_block)
     assert.equal(C.ENGINE_MAX_SCRATCH, limits.max_scratch)
   end)

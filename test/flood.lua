@@ -132,7 +132,7 @@ end
 -- Long names as they were passed.
 function floods.long_names()
   local name = ("/"):rep(50000)
-  for i = 1, N do open_file(101, i % 4000, name) end
+  for i = 1, N do open_file(101 + i % 3, i % 4000, name) end
 end
 
 -- Processes that stay, each with many descriptors of its own.
@@ -147,11 +147,9 @@ end
 -- Generations: each process has its parent's descriptors, opens one more file, and forks.
 function floods.forks()
   for i = 1, 1000 do open_file(101, i, "/tmp/file" .. i) end
-  local parent = 101
   for i = 1, N do
-    fork(parent, 1000 + i)
-    parent = 1000 + i
-    open_file(parent, 5, "/tmp/other" .. i)
+    fork(i % 100 == 1 and 101 or 999 + i, 1000 + i)
+    open_file(1000 + i, 5, "/tmp/other" .. i)
   end
 end
 

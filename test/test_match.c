@@ -289,6 +289,8 @@ static void test_distance(void **unused)
 	assert_int_equal(text_distance(STR("proc.nam"), STR("proc.name")), 1);
 	assert_int_equal(text_distance(STR("kitten"), STR("sitting")), 3);
 	assert_int_equal(text_distance(STR(""), STR("abc")), 3);
+	assert_true(text_unlike(STR("fd.nam"), STR("fd.name")) < text_unlike(STR("fd.nam"), STR("fd.num")));
+	assert_int_equal(text_unlike(STR("fd.nam"), STR("user.name")), UINT32_MAX);
 }
 
 static void test_utf8(void **unused)

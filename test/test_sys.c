@@ -118,6 +118,56 @@ static void directories_are_sorted_by_bytes(void **state)
 	assert_int_equal(error, -ENOENT);
 }
 
+/* A link that leads to itself is there, and cannot be looked at: not the same as missing. */
+static void what_cannot_be_looked_at_is_not_missing(void **state)
+{
+	char dir[] = "/tmp/test_sysXXXXXX", path[64], below[80];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/loop", dir);
+	snprintf(below, sizeof below, "%s/x", path);
+	assert_int_equal(symlink(path, path), 0);
+	assert_int_equal(sys_kind(path), -ELOOP);
+	assert_int_equal(sys_kind(below), -ELOOP);
+	unlink(path);
+	assert_int_equal(sys_kind(below), SYS_MISSING);
+	assert_int_equal(sys_kind("/dev/null/x"), SYS_MISSING);
+	rmdir(dir);
+}
+
+static void a_hangup_is_noticed_and_ends_nothing(void **state)
+{
+	struct err err = { 0 };
+	struct engine *eng = engine_new(NULL, &err);
+	int saved = dup(STDERR_FILENO), p[2];
+	char buf[200] = "";
+	struct sigaction now;
+
+	assert_non_null(eng);
+	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
+	sys_stop_on_signals(eng);
+	dup2(p[1], STDERR_FILENO);
+	raise(SIGHUP);
+	raise(SIGHUP);
+	dup2(saved, STDERR_FILENO);
+	assert_int_equal(sys_stop_signal(), 0);
+	available(p[0], buf, sizeof buf - 1);
+	assert_non_null(strstr(buf, "falco: warning: SIGHUP"));
+	sys_stop_on_signals(NULL);
+	sigaction(SIGHUP, NULL, &now);
+	assert_ptr_equal(now.sa_handler, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+	sys_stop_on_signals(eng);
+	sigaction(SIGHUP, NULL, &now);
+	assert_ptr_equal(now.sa_handler, SIG_IGN);
+	sys_stop_on_signals(NULL);
+	signal(SIGHUP, SIG_DFL);
+	close(saved);
+	close(p[0]);
+	close(p[1]);
+	engine_free(eng);
+}
+
 static void a_signal_is_remembered_and_the_second_is_not_ours(void **state)
 {
 	struct err err = { 0 };
@@ -163,6 +213,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_at_once_unless_buffered), cmocka_unit_test(keeps_the_order_of_small_and_large),
 		cmocka_unit_test(an_error_stays), cmocka_unit_test(directories_are_sorted_by_bytes),
+		cmocka_unit_test(what_cannot_be_looked_at_is_not_missing),
+		cmocka_unit_test(a_hangup_is_noticed_and_ends_nothing),	/* before any signal that is remembered */
 		cmocka_unit_test(a_signal_is_remembered_and_the_second_is_not_ours), cmocka_unit_test(clocks_go_on),
 		cmocka_unit_test(the_rest_of_the_machine),
 	};

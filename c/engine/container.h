@@ -2,14 +2,14 @@
 /*
  * Containers: which one a process runs in, and what is known of it.
  *
- * struct container    one per id that an image's control groups or a source of metadata speak of. It stays while its
- *                     `info` is replaced, so whoever holds it has the latest word without a look-up.
+ * struct container    one per id that an image's control groups or a source of metadata speak of. It stays while
+ *                     its `info` is replaced, so whoever holds it has the latest word without a look-up.
  *                     No container at all (NULL) is the host.
  * struct containers   all of them, by id. Metadata is bounded in bytes; what does not fit is counted.
  *
  * A process's container comes from its control groups alone. Metadata comes through containers_learn() and
- * containers_forget(), whose JSON is the one of container events. Captures are the only source so far; one that asks a
- * container runtime calls the same two.
+ * containers_forget(), whose JSON is the one of container events. Captures are the only source so far; one that asks
+ * a container runtime calls the same two.
  */
 #ifndef FALCO_CONTAINER_H
 #define FALCO_CONTAINER_H
@@ -32,8 +32,8 @@ void containers_free(struct containers *t);		/* NULL allowed; containers in use 
 /* Forgets all metadata. */
 void containers_clear(struct containers *t);
 
-/* The container that a process with these control groups runs in: a reference of the caller's own. NULL: none. The text is
- * what `cgroups` was interned from. */
+/* The container that a process with these control groups runs in: a reference of the caller's own. NULL: none. The
+ * text is what `cgroups` was interned from. */
 struct container *containers_place(struct containers *t, struct istr *cgroups, struct str text);
 void container_drop(struct containers *t, struct container *c);		/* NULL allowed */
 struct container *containers_find(const struct containers *t, struct str id);

@@ -50,8 +50,8 @@ enum {
 };
 
 /*
- * Reads {"container":{"id":...}}, or what stands inside, as container events carry it. NULL: not JSON, too much of it,
- * or without an id; err says which.
+ * Reads {"container":{"id":...}}, or what stands inside, as container events carry it. NULL: not JSON, too much of
+ * it, or without an id; err says which.
  */
 struct container_info *container_info_parse(struct str json, struct err *err);
 void container_info_free(struct container_info *info);		/* NULL allowed */

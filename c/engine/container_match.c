@@ -7,11 +7,11 @@
 static const struct layout {
 	struct str prefix, suffix;
 } layouts[] = {
-	{ STR("/libpod-"), STR(".scope") },		/* podman under systemd */
-	{ STR("/libpod-"), STR(".scope/container") },	/* with its own group for the payload */
+	{ STR("/libpod-"), STR(".scope") },	/* podman under systemd */
+	{ STR("/libpod-"), STR(".scope/container") },
 	{ STR("/libpod-"), STR("") },
 	{ STR("/libpod-payload-"), STR("") },
-	{ STR("/"), STR("") },				/* docker, containerd and cri-o without systemd; kubernetes pods */
+	{ STR("/"), STR("") },			/* docker and kubernetes without systemd */
 	{ STR("/docker-"), STR(".scope") },
 	{ STR("/crio-"), STR("") },
 	{ STR("/cri-containerd-"), STR(".scope") },

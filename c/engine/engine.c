@@ -198,6 +198,11 @@ void engine_stop(struct engine *eng)
 	atomic_store(&eng->stop, true);
 }
 
+void engine_resume(struct engine *eng)
+{
+	atomic_store(&eng->stop, false);
+}
+
 uint64_t engine_delivered(const struct engine *eng)
 {
 	return eng->delivered;
@@ -208,36 +213,39 @@ double engine_progress(const struct engine *eng)
 	return eng->capture ? scap_progress(eng->capture) : -1;
 }
 
-const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value)
+const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value, bool *alarming)
 {
 	const struct state *st = &eng->st;
 	const struct {
 		const char *name;
 		uint64_t value;
+		bool alarming;		/* unless it is 0 */
 	} stats[] = {
-		{ "events", eng->delivered },
-		{ "events of unknown kinds skipped", eng->capture ? scap_skipped(eng->capture) : 0 },
-		{ "threads", threads_count(st->threads) },
-		{ "threads not kept (table full: falco_libs.thread_table_size)", threads_overflow(st->threads) },
-		{ "descriptors", fds_live(st->fds) },
-		{ "descriptors, bytes", fds_bytes(st->fds) },
-		{ "descriptors not kept (table full: limits.fds_per_process, limits.fd_bytes)", fds_overflow(st->fds) },
-		{ "strings", intern_count(st->strings) },
-		{ "strings, bytes", intern_bytes(st->strings) },
-		{ "strings not kept (table full: limits.string_bytes)", intern_overflow(st->strings) },
-		{ "users and groups", users_count(st->users) },
-		{ "users and groups not kept (table full: limits.user_bytes)", users_overflow(st->users) },
-		{ "interface addresses not kept (table full)", ifaces_overflow(st->ifaces) },
-		{ "enter events not kept (table full)", st->enter_overflow },
-		{ "containers with metadata", containers_known(st->containers) },
-		{ "container metadata not kept (table full)", containers_overflow(st->containers) },
-		{ "container metadata not readable", containers_bad(st->containers) },
-		{ "values not composed (scratch full: limits.scratch_bytes)", eng->scratch.refused },
-		{ "parameters of wrong length", st->bad_params },
+		{ "events", eng->delivered, false },
+		{ "events of unknown kinds skipped", eng->capture ? scap_skipped(eng->capture) : 0, true },
+		{ "threads", threads_count(st->threads), false },
+		{ "threads not kept (table full: falco_libs.thread_table_size)", threads_overflow(st->threads), true },
+		{ "descriptors", fds_live(st->fds), false },
+		{ "descriptors, bytes", fds_bytes(st->fds), false },
+		{ "descriptors not kept (table full: limits.fds_per_process, limits.fd_bytes)", fds_overflow(st->fds), true },
+		{ "strings", intern_count(st->strings), false },
+		{ "strings, bytes", intern_bytes(st->strings), false },
+		{ "strings not kept (table full: limits.string_bytes)", intern_overflow(st->strings), true },
+		{ "users and groups", users_count(st->users), false },
+		{ "users and groups not kept (table full: limits.user_bytes)", users_overflow(st->users), true },
+		{ "interface addresses not kept (table full)", ifaces_overflow(st->ifaces), true },
+		{ "enter events not kept (table full)", st->enter_overflow, true },
+		{ "containers with metadata", containers_known(st->containers), false },
+		{ "container metadata not kept (table full: limits.container_bytes)", containers_overflow(st->containers),
+		  true },
+		{ "container metadata not readable", containers_bad(st->containers), true },
+		{ "values not composed (scratch full: limits.scratch_bytes)", eng->scratch.refused, true },
+		{ "parameters of wrong length", st->bad_params, true },
 	};
 
 	if (i >= sizeof stats / sizeof stats[0])
 		return NULL;
 	*value = stats[i].value;
+	*alarming = stats[i].alarming && stats[i].value > 0;
 	return stats[i].name;
 }

@@ -339,8 +339,9 @@ const char *engine_error(const struct engine *eng);
 struct evt *engine_evt(struct engine *eng);		/* one constant address per engine */
 struct evt_head *evt_head(struct evt *e);
 void engine_stop(struct engine *eng);			/* async-signal-safe: engine_next returns NEXT_STOPPED */
-/* Counters: name and value of the i-th, or NULL. */
-const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value);
+void engine_resume(struct engine *eng);			/* takes engine_stop() back; no event was lost */
+/* Counters: name and value of the i-th, or NULL; alarming: it tells that something was not as it should be. */
+const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value, bool *alarming);
 uint64_t engine_delivered(const struct engine *eng);	/* events numbered so far */
 double engine_progress(const struct engine *eng);	/* 0..1 of the file, < 0 unknown */
 
@@ -383,8 +384,8 @@ struct sys_dir *sys_dir_open(const char *path, int *error);
 const char *sys_dir_name(const struct sys_dir *dir, uint32_t i);
 void sys_dir_free(struct sys_dir *dir);
 enum sys_kind { SYS_MISSING, SYS_FILE, SYS_DIR, SYS_OTHER };
-int sys_kind(const char *path);
-/* SIGINT and SIGTERM call engine_stop on `eng`; SIGPIPE is ignored. */
+int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can tell */
+/* SIGINT and SIGTERM call engine_stop on `eng` (NULL: they end the program); SIGPIPE is ignored, SIGHUP with a notice. */
 void sys_stop_on_signals(struct engine *eng);
 int sys_stop_signal(void);				/* the signal that came, or 0 */
 uint64_t sys_now_ns(void);				/* monotonic */
@@ -394,5 +395,11 @@ const char *sys_error_text(int err);			/* of errno or -errno; until the next cal
 uint32_t sys_page_size(void);
 int32_t sys_pid(void);
 const char *falco_version(void);
+/* What of upstream this program behaves like: tools that install rules and plugins ask, and rules files. */
+struct upstream_versions {
+	const char *engine, *plugin_api, *driver_api, *driver_schema, *libs;
+};
+const struct upstream_versions *upstream_versions(void);
+const char *falco_sysconf_dir(void);			/* configuration lies below its falco/: "/etc" */
 
 #endif

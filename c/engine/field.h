@@ -5,7 +5,7 @@
  * A getter answers 1 and fills `v` (type and format are preset from the row), or answers 0: missing. Strings it
  * composes go to e->scratch; what it borrows must live until the next event.
  *
- *	static int thread_tid(struct field_ctx *c, struct value *v) { ... }
+ *	int get_thread_tid(const struct field_ctx *c, struct value *v) { ... }
  */
 #ifndef FALCO_FIELD_H
 #define FALCO_FIELD_H

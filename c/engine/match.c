@@ -79,6 +79,14 @@ uint32_t text_distance(struct str a, struct str b)
 	return row[b.len];
 }
 
+uint32_t text_unlike(struct str wrong, struct str known)
+{
+	uint32_t distance = text_distance(wrong, known);
+	bool begun = known.len > wrong.len && memcmp(known.p, wrong.p, wrong.len) == 0;
+
+	return distance > wrong.len / 3 + 1 ? UINT32_MAX : 2 * distance - begun;
+}
+
 static bool text_fold(struct arena *a, struct str s, struct str *out)
 {
 	char *p = arena_get(a, s.len);

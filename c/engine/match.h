@@ -57,6 +57,9 @@ bool text_icontains(struct str hay, struct str folded);
 
 /* Insertions, deletions and exchanges of letters between two short words; longer than 63 bytes: UINT32_MAX. */
 uint32_t text_distance(struct str a, struct str b);
+/* How unlike what somebody wrote a known name is; of equally distant ones a longer form of it is nearer. UINT32_MAX: too
+ * far to have been meant. */
+uint32_t text_unlike(struct str wrong, struct str known);
 
 /* Bytes at the start that are whole, valid UTF-8 sequences. */
 uint32_t utf8_valid(struct str s);

@@ -285,16 +285,16 @@ static const char *event_name_at(uint32_t i)
 int event_name_check(struct str name, struct err *err)
 {
 	const char *at, *best = NULL;
-	uint32_t least = name.len / 3 + 1;
+	uint32_t least = UINT32_MAX;
 
 	for (uint32_t i = 0; (at = event_name_at(i)); i++) {
-		uint32_t distance = text_distance(name, str_of(at));
+		uint32_t unlike = text_unlike(name, str_of(at));
 
-		if (distance == 0 && *at)
+		if (*at && str_eq(name, str_of(at)))
 			return 0;
-		if (*at && distance <= least && (!best || distance < least)) {
+		if (*at && unlike < least) {
 			best = at;
-			least = distance;
+			least = unlike;
 		}
 	}
 	if (best)

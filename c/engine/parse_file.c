@@ -267,13 +267,15 @@ void parse_memfd(struct evt *e)
 
 void parse_pidfd_open(struct evt *e)
 {
-	char name[40];
+	char name[sizeof e->st->host.root + 32];
+	struct str root = host_root(&e->st->host);
 	int64_t fd, pid = param_int_or(e, 1, 0);
 	struct fd_draft d = { .type = FD_PIDFD, .pid = pid, .openflags = (uint32_t)param_int_or(e, 2, 0) };
 
 	if (!result_fd(e, &fd))
 		return;
-	d.name = (struct str){ name, (uint32_t)snprintf(name, sizeof name, "/proc/%lld", (long long)pid) };
+	d.name = (struct str){ name, (uint32_t)snprintf(name, sizeof name, "%.*s/proc/%lld", (int)root.len, root.p,
+							(long long)pid) };
 	event_add_fd(e, fd, &d);
 }
 

@@ -203,11 +203,11 @@ static void clone_in_caller(struct evt *e, int64_t child_tid)
 			return;
 		thread_remove(st->threads, child_tid);	/* its exit was lost */
 	}
+	caller = thread_find(st->threads, e->h.tid);	/* may have been the one removed */
+	e->thread = caller;
 	if (!(child = thread_new(st->threads, child_tid)))
 		return;
 
-	caller = thread_find(st->threads, e->h.tid);	/* may have been the one removed */
-	e->thread = caller;
 	child->flags = flags;
 	if (flags & THREAD_CLONE_THREAD) {
 		child->flags |= THREAD_CLONE_FILES;
@@ -240,8 +240,11 @@ static void clone_in_child(struct evt *e)
 		thread_remove(st->threads, e->h.tid);
 		e->thread = NULL;
 	}
-	if (!(child = thread_new(st->threads, e->h.tid)))
+	if (!(child = thread_new(st->threads, e->h.tid))) {
+		thread_remove(st->threads, e->h.tid);	/* that was another one */
+		e->thread = NULL;
 		return;
+	}
 	child->pid = param_int_or(e, CL_PID, -1);
 	child->ptid = param_int_or(e, CL_PTID, -1);
 	bool has_vpid = param_int(e, CL_VPID, &vpid);

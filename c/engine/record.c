@@ -157,7 +157,7 @@ int recorder_settle(struct recorder *r)
 	}
 	rec = *r->rec;
 	r->rec = NULL;
-	if (!r->chosen && !(rec.flags & SCAP_HEAD))
+	if (!r->chosen)
 		rec.flags |= SCAP_STATE_ONLY;
 	*(r->chosen ? &r->nchosen : &r->nstate) += 1;
 	return scap_write(r->out, &rec);

@@ -2,12 +2,12 @@
 /*
  * recorder: what of a source goes into a capture that is written while it is read.
  *
- * A section of the capture has the source's own lists. Then come the events that were chosen, as they are, and those that
- * were not but change what later ones find in the tables, marked as for state only: they update a reader's tables and are
- * not shown. So a chosen event has the values in the capture that it has here. With RECORD_ONLY only what was chosen is
- * written, and the lists are those of the moment of the first of them.
+ * A section of the capture has the source's own lists. Then come the events that were chosen, as they are, and those
+ * that were not but change what later ones find in the tables, marked as for state only: a reader updates its tables
+ * by them and does not show them. So a chosen event has the values in the capture that it has here. With RECORD_ONLY
+ * only what was chosen is written, and the lists are those of the moment of the first of them.
  *
- * The recorder is told of each event before and after it was parsed; between this and the next one somebody may choose it.
+ * The recorder is told of each event before and after it was parsed; until the next one somebody may choose it.
  *
  *	struct recorder *r = recorder_new(flags, &st);
  *	struct scap_sink sink = recorder_sink(r, load_sink(&st));	// for scap_open()
@@ -44,8 +44,8 @@ int recorder_settle(struct recorder *r);
 const char *recorder_error(const struct recorder *r);
 /* Events written so far: chosen ones, and those for state only. */
 void recorder_counts(const struct recorder *r, uint64_t *chosen, uint64_t *state_only);
-/* Finishes the file and frees the recorder, NULL allowed. -errno with err if anything failed since recorder_new(). The
- * event at hand is written only if it was settled. */
+/* Finishes the file and frees the recorder, NULL allowed. -errno with err if anything failed since recorder_new().
+ * The event at hand is written only if it was settled. */
 int recorder_close(struct recorder *r, struct err *err);
 
 #endif

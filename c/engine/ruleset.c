@@ -157,16 +157,16 @@ static int expr_add(struct ruleset *rs, const struct expr *x, struct err *err)
 
 static int unknown_field(struct str name, struct err *err)
 {
-	uint32_t least = name.len / 3 + 1;
+	uint32_t least = UINT32_MAX;
 	const char *best = NULL;
 
 	for (uint32_t i = 0; i < field_count(); i++) {
 		const struct field_info *info = field_info(i);
-		uint32_t distance = text_distance(name, str_of(info->name));
+		uint32_t unlike = text_unlike(name, str_of(info->name));
 
-		if (!(info->flags & FIELD_HIDDEN) && distance <= least && (!best || distance < least)) {
+		if (!(info->flags & FIELD_HIDDEN) && unlike < least) {
 			best = info->name;
-			least = distance;
+			least = unlike;
 		}
 	}
 	if (best)

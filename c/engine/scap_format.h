@@ -66,9 +66,9 @@ extern const struct proc_item scap_proc_extras[SCAP_PROC_EXTRAS];
 extern const char *const scap_fd_layouts[FD_TYPE_COUNT];
 
 /*
- * Readers of 2022 (sysdig 0.29) refuse a capture whose descriptor list has a type they do not know, although they skip
- * what an entry has behind its known part. So these types are written as FD_UNSUPPORTED with the type behind the name,
- * after this mark; readers that do not look for it show an unsupported descriptor of that name.
+ * Readers of 2022 (sysdig 0.29) refuse a capture whose descriptor list has a type they do not know, although they
+ * skip what an entry has behind its known part. So these types are written as FD_UNSUPPORTED with the type behind the
+ * name, after this mark; readers that do not look for it show an unsupported descriptor of that name.
  */
 enum { FD_TYPE_KNOWN_TO_ALL = FD_FILE_V2, FD_REAL_TYPE_MARK = 0x65707974 /* "type" */, FD_REAL_TYPE_BYTES = 5 };
 
@@ -76,7 +76,7 @@ enum { FD_TYPE_KNOWN_TO_ALL = FD_FILE_V2, FD_REAL_TYPE_MARK = 0x65707974 /* "typ
 
 enum iface_type { IFACE_V4 = 1, IFACE_V6 = 2, IFACE_V4_NO_SPEED = 3, IFACE_V6_NO_SPEED = 4 };
 
-/* The path as messages show it: one line, whatever it holds; `standard` for "-". Owned by the caller; NULL: no memory. */
+/* The path as messages show it: one line, whatever it holds; `standard` for "-". To be freed; NULL: out of memory. */
 char *scap_name(const char *path, const char *standard);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Blocks are built one behind the other in a buffer, which goes to the file once it holds enough whole ones: as they
  * are, or as one gzip member (members may follow one another). So a file that broke off, because its disk is full or
- * its writer was killed, ends between two blocks as far as that is in the writer's hands, and the rest of it can be read.
+ * its writer was killed, ends between two blocks as far as that is in the writer's hands, and what there is can be
+ * read.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -189,7 +189,7 @@ int sys_kind(const char *path)
 	struct stat st;
 
 	if (stat(path, &st))
-		return SYS_MISSING;
+		return errno == ENOENT || errno == ENOTDIR ? SYS_MISSING : -errno;
 	if (S_ISREG(st.st_mode))
 		return SYS_FILE;
 	return S_ISDIR(st.st_mode) ? SYS_DIR : SYS_OTHER;
@@ -209,6 +209,28 @@ static void on_stop_signal(int sig)
 		engine_stop(eng);
 }
 
+/* Nothing is loaded anew yet, and a daemon must not die of being asked to. A terminal that hung up is something else: nobody
+ * reads the notice, or anything. */
+static void on_hangup(int sig)
+{
+	static const char notice[] = "falco: warning: SIGHUP is ignored: this build does not load rules and configuration "
+				     "anew; restart it\n";
+	int saved = errno;
+
+	if (write(STDERR_FILENO, notice, sizeof notice - 1) < 0 && errno == EIO)
+		on_stop_signal(sig);
+	errno = saved;
+}
+
+static void notice_hangups(bool on)
+{
+	struct sigaction sa = { .sa_flags = SA_RESTART }, now;
+
+	sa.sa_handler = on ? on_hangup : SIG_DFL;
+	if (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN)	/* nohup */
+		sigaction(SIGHUP, &sa, NULL);
+}
+
 void sys_stop_on_signals(struct engine *eng)
 {
 	/* The first signal asks for an orderly end; a second one, sent by somebody who cannot wait, ends at once. */
@@ -218,6 +240,7 @@ void sys_stop_on_signals(struct engine *eng)
 	sa.sa_handler = eng ? on_stop_signal : SIG_DFL;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	notice_hangups(eng != NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -271,4 +294,23 @@ int32_t sys_pid(void)
 const char *falco_version(void)
 {
 	return FALCO_VERSION;
+}
+
+const struct upstream_versions *upstream_versions(void)
+{
+	static const struct upstream_versions versions = {
+		.engine = "0.63.0", .plugin_api = "3.12.0", .driver_api = "10.1.0", .driver_schema = "4.5.1",
+		.libs = "0.0.0",	/* a development version, as it calls itself */
+	};
+
+	return &versions;
+}
+
+#ifndef FALCO_SYSCONF
+#define FALCO_SYSCONF "/etc"
+#endif
+
+const char *falco_sysconf_dir(void)
+{
+	return FALCO_SYSCONF;
 }

@@ -26,7 +26,7 @@ end
 local Outputs = {}
 Outputs.__index = Outputs
 
--- Opens every channel that `conf` enables. env: {unbuffered = bool, lib = module "lib"}.
+-- Opens every channel that `conf` enables. env: { unbuffered = bool }.
 -- Returns the outputs, or nil and one line of text.
 function M.open(conf, env)
   local self = setmetatable({ channels = {}, failed = {} }, Outputs)

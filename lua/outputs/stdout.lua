@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Alerts to standard output, one line each. On a terminal the priority of a text line is coloured.
+-- Alerts to standard output, one line each. On a terminal the priority of a text line is coloured, and what the terminal would
+-- obey is taken out: control characters of 8 bits pass through JSON's escapes.
 local core = require("core")
 local console = require("console")
+local text = require("text")
 
 local M = {}
 
@@ -15,7 +17,8 @@ local PAINTS = { [0] = "alarm", "alarm", "alarm", "error", "yellow", "green", "c
 
 function M.open(conf, env)
   core.C.sys_set_buffered(OUT, conf.buffered_outputs and not env.unbuffered)
-  return setmetatable({ colour = not conf.json_output and console.has_colour(OUT) }, Channel)
+  return setmetatable({ terminal = core.C.sys_isatty(OUT), colour = not conf.json_output and console.has_colour(OUT) },
+    Channel)
 end
 
 local function result_of(code)
@@ -24,17 +27,18 @@ local function result_of(code)
   return nil, core.ffi.string(core.C.sys_error_text(code))
 end
 
--- Three pieces would be three writes without a buffer; a terminal is slow enough for a string.
-local function paint(alert)
-  local line = core.ffi.string(alert.line, alert.len + 1)
-  local from, to = alert.mark_at, alert.mark_at + alert.mark_len
+-- A terminal is slow enough for a string.
+local function for_terminal(self, alert)
+  local line = text.printable(core.ffi.string(alert.line, alert.len + 1))
+  if not self.colour or alert.mark_len == 0 then return line end
+  local from, to = alert.mark_at, alert.mark_at + alert.mark_len      -- nothing before them changes its length
   local on, off = console.paints[PAINTS[alert.priority]], console.paints.off
   return line:sub(1, from) .. on .. line:sub(from + 1, to) .. off .. line:sub(to + 1)
 end
 
 function Channel:write(alert)
-  if self.colour and alert.mark_len > 0 then
-    local line = paint(alert)
+  if self.terminal then
+    local line = for_terminal(self, alert)
     return result_of(core.C.sys_write(OUT, line, #line))
   end
   return result_of(core.C.sys_write(OUT, alert.line, alert.len + 1))

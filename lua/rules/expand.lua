@@ -213,22 +213,28 @@ end
 
 -- ------------------------------------------------------------------ macros
 
+-- Names of the macros that are visible to a user.
+local function visible_names(state, user)
+  local i, order = 0, state.macros.order
+  return function()
+    repeat
+      i = i + 1
+    until not order[i] or order[i].index < user.sees
+    return order[i] and order[i].name
+  end
+end
+
 local function undefined(state, node, user)
-  local name, known = node.name, {}
+  local name = node.name
   local later = state.macros.by_name[name]
   local more = {}
-  for _, macro in ipairs(state.macros.order) do
-    if macro.index < user.sees then
-      known[#known + 1] = macro.name
-    end
-  end
   if later then
     more.hint = "macros can only be used after their definition"
     more.notes = { { place = later.name_node or later.node, message = "it is defined here" } }
   elseif state.lists.by_name[name] then
     more.hint = ("'%s' is a list; lists are used like  field in (%s)"):format(name, name)
   else
-    more.near = diag.suggest(name, known)
+    more.near = diag.suggest(name, visible_names(state, user))
   end
   local place = rope.place(node.rope, node.from, node.stop)
   context.fail(context.expression(user.ctx, node.rope.text, place), "LOAD_ERR_VALIDATE", place,

@@ -719,16 +719,19 @@ end
 
 local MODIFIERS = { "oneof", "anyof", "allof" }
 
--- A check on one line, for people.
-function M.check_text(check)
-  local out = { M.operand_text(check.left), check.op_text }
-  if check.modifier ~= core.C.MOD_NONE then
-    for _, word in ipairs(MODIFIERS) do
-      if vocab().modifiers[word] == check.modifier then
-        out[#out + 1] = word
-      end
+-- The operator of a check with its modifier: "startswith oneof".
+function M.operator_text(check)
+  for _, word in ipairs(check.modifier ~= core.C.MOD_NONE and MODIFIERS or {}) do
+    if vocab().modifiers[word] == check.modifier then
+      return check.op_text .. " " .. word
     end
   end
+  return check.op_text
+end
+
+-- A check on one line, for people.
+function M.check_text(check)
+  local out = { M.operand_text(check.left), M.operator_text(check) }
   if check.right then
     out[#out + 1] = check.right.kind == "field" and ("val(%s)"):format(M.operand_text(check.right)) or M.operand_text(check.right)
   elseif check.values then

@@ -9,8 +9,11 @@
 --   expand.lua   lists and macros                                              output.lua  output formats -> plans
 --   check.lua    AST -> numbered leaves of a C ruleset, with diagnostics
 --   lower.lua    negation normal form; which event codes and syscalls can match
---   emit.lua     one Lua function per rule, one dispatcher                     naive.lua   the same answer, slowly (tests)
+--   emit.lua     one Lua function per rule, one dispatcher
 --   gate.lua     what each rule cannot do without, for the C gate
+--   keys.lua     every key of a rules file                                     schema.lua  the same as a JSON schema
+--   describe.lua what rules say, for -L                                        dump.lua    what became of one, for --dump-ast
+--   interest.lua what a live source must report for them
 --   ruleset.lua  the C ruleset: fields, transformers, leaves, outputs by name
 --
 -- A typical use:
@@ -34,14 +37,16 @@
 --   .rules             in definition order: { index, name, desc, source, tags (sorted, unique), enabled, priority (0-7),
 --                      priority_name ("Critical"), condition (text as written, appends and exceptions included), output (text),
 --                      output_plan (see output.lua), extra_fields = { {name =, plan =}, ... }, capture, capture_duration,
---                      file, line, column, tree (see lower.lua), events (see lower.lua) }
---   .macros, .lists    in definition order: { name, file, line, column, used, condition (text) | items (texts) }
+--                      file, line, column, tree (see lower.lua), events (see lower.lua), ast (see grammar.lua),
+--                      definition (see load.lua) }
+--   .macros, .lists    in definition order: { name, file, line, column, used, condition (text) | items (texts), definition }
 --   .required_engine_version  "0.31.0", or nil; .required_plugin_versions { {name =, version =, alternatives = {..}}, ... }
 --   .leaves            leaf id -> its text, for people
 -- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone
 --   .match(evt) -> n   evt: struct evt *; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
 --                      leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
+-- code(result, rule) -> the generated text of one rule, its leaves spelled out
 -- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1
 -- output{ text =, ruleset =, diag =, name = "output" } -> plan | nil             see output.lua
 -- select(result, steps)   steps: { {enable = true|false, rule = "glob" | tag = "tag"}, ... } applied in order
@@ -59,10 +64,6 @@ local output = require "rules.output"
 local rope = require "rules.rope"
 
 local M = {}
-
-M.PRIORITIES = load.PRIORITIES		-- [0] = "Emergency" .. [7] = "Debug"
-M.priority = load.priority		-- name (any case) -> 0-7 | nil
-M.ENGINE_VERSION = load.ENGINE_VERSION
 
 local MANY_EVENTS = 100		-- event codes; a rule that matches more gets a warning
 
@@ -122,7 +123,7 @@ local function lowered(state, checker, source, ctx, where, opts)
     return nil, skipped
   end
   tree = lower.nnf(tree)
-  return { tree = tree, events = lower.events(tree) }
+  return { ast = ast, tree = tree, events = lower.events(tree) }
 end
 
 -- ------------------------------------------------------------------ one rule: its output
@@ -197,6 +198,13 @@ local function report_output(ctx, source, errors, skip_unknown)
   end
 end
 
+local function warn_deprecated(ctx, source, plan)
+  for _, field in ipairs(plan.deprecated) do
+    context.warn(ctx, "LOAD_DEPRECATED_ITEM", rope.place(source, field.from, field.stop),
+      ("field '%s' is deprecated"):format(field.name), { deprecated_field = field.name })
+  end
+end
+
 local function extra_fields(state, checker, rule, opts, ctx)
   local out = {}
   for _, entry in ipairs(opts.append_output or {}) do
@@ -242,6 +250,7 @@ local function finished(rule, condition, low, plan, extra, opts)
     enabled = rule.enabled and rule.priority <= opts.min_priority, capture = rule.capture, capture_duration = rule.capture_duration,
     condition = condition, output = plan.text, output_plan = plan, extra_fields = extra,
     file = node.file, line = node.line, column = node.column, tree = low.tree, events = low.events,
+    ast = low.ast, definition = rule,
   }
 end
 
@@ -266,6 +275,8 @@ local function compile_rule(state, checker, rule, opts)
   local plan, errors = output.compile(checker.rs, out)
   if not plan then
     report_output(out_ctx, out, errors, rule.skip_unknown)
+  else
+    warn_deprecated(out_ctx, out, plan)
   end
   local extra = extra_fields(state, checker, rule, opts, out_ctx)
   if not low or not plan or rule.broken then
@@ -309,10 +320,10 @@ local function result_of(state, checker, rules)
                    required_engine_version = state.required_engine_version,
                    required_plugin_versions = state.required_plugin_versions }
   for i, macro in ipairs(state.macros.order) do
-    result.macros[i] = described(macro, { condition = joined(macro.cond) })
+    result.macros[i] = described(macro, { condition = joined(macro.cond), definition = macro })
   end
   for i, list in ipairs(state.lists.order) do
-    result.lists[i] = described(list, { items = item_texts(list) })
+    result.lists[i] = described(list, { items = item_texts(list), definition = list })
   end
   return result
 end
@@ -383,6 +394,12 @@ local function legend(text, leaves)
     end
   end
   return text .. table.concat(out)
+end
+
+-- Generated text of a rule of the result, enabled or not, with its leaves spelled out.
+function M.code(result, rule)
+  local prog = emit.compile({ { tree = rule.tree, events = rule.events, hit = 1 } }, { first = true, dispatch = false })
+  return legend(prog.text_of(1), result.leaves)
 end
 
 function M.compile(result, opts)

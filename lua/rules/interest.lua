@@ -9,6 +9,7 @@
 local core = require "core"
 local ffi = core.ffi
 local lower = require "rules.lower"
+local sorted_keys = require "sorted_keys"
 
 local M = {}
 
@@ -34,17 +35,13 @@ local function can_match(events, sc)
 end
 
 local function names(has)
-  local set, out = {}, {}
+  local set = {}
   for sc = 0, core.C.syscall_count() - 1 do
     if has(sc) then
       set[name_of(sc)] = true
     end
   end
-  for name in pairs(set) do
-    out[#out + 1] = name
-  end
-  table.sort(out)
-  return out
+  return sorted_keys(set)
 end
 
 -- What enabled rules can match, as the rules member of a struct interest.

@@ -13,14 +13,15 @@
 --          capture_duration, warn_evttypes, skip_unknown, sees (macros defined up to there are visible)
 -- A piece is { node = scalar, text =, at = byte of node.text it begins with }; pieces are joined by one blank.
 local context = require "rules.context"
+local core = require "core"
 local diag = require "diag"
 local exceptions = require "rules.exceptions"
 local keys = require "rules.keys"
+local sorted_keys = require "sorted_keys"
 local yaml = require "rules.yaml"
 
 local M = {}
 
-M.ENGINE_VERSION = "0.63.0"
 M.SOURCES = { syscall = true }
 M.PLUGINS = { container = true } -- what of upstream's plugins is built in
 
@@ -149,12 +150,12 @@ local function priority(ctx, map)
   end
   local number = M.priority(name)
   if not number then
-    local names = {}
+    local names = { "Info" }
     for i = 0, 7 do
-      names[i + 1] = M.PRIORITIES[i]
+      names[i + 2] = M.PRIORITIES[i]
     end
     invalid(context.new(ctx, "rule priority", "", node), node, ("'%s' is no priority"):format(name),
-      { near = diag.suggest(name, names), hint = "priorities: " .. table.concat(names, ", ") })
+      { near = diag.suggest(name, names), hint = "priorities: " .. table.concat(names, ", ", 2) })
   end
   return number
 end
@@ -259,9 +260,10 @@ end
 local function target(ctx, into, name, node)
   local old = into.by_name[name]
   if not old then
-    local names = {}
-    for i, item in ipairs(into.order) do
-      names[i] = item.name
+    local i = 0
+    local function names()
+      i = i + 1
+      return into.order[i] and into.order[i].name
     end
     mistake(ctx, node, ("there is no %s '%s' yet to append to or override"):format(ctx.type, name),
       { near = diag.suggest(name, names) })
@@ -449,15 +451,6 @@ local function replace_key(ctx, map, rule, key)
   end
 end
 
-local function sorted_keys(set)
-  local out = {}
-  for key in pairs(set) do
-    out[#out + 1] = key
-  end
-  table.sort(out)
-  return out
-end
-
 -- Every overridden key must be there, and every key that could be overridden must be.
 local function check_overrides(ctx, map, over)
   for _, how in ipairs{ "append", "replace" } do
@@ -580,11 +573,12 @@ local function read_engine_version(state, ctx, map)
     return
   end
   local version = wanted:match("^%d+$") and ("0.%s.0"):format(wanted) or wanted
-  local numbers, ours = version_numbers(version), version_numbers(M.ENGINE_VERSION)
+  local engine = core.cstr(core.C.upstream_versions().engine)
+  local numbers, ours = version_numbers(version), version_numbers(engine)
   if not numbers then
     return invalid(ctx, node, ("'%s' is no version"):format(wanted), { hint = "versions look like 0.31.0, or 31 for short" })
   elseif numbers[1] ~= ours[1] or compare_versions(numbers, ours) > 0 then
-    return mistake(ctx, node, ("these rules want engine version %s; this engine is %s"):format(version, M.ENGINE_VERSION),
+    return mistake(ctx, node, ("these rules want engine version %s; this engine is %s"):format(version, engine),
       { hint = "use rules made for this version, or a newer falco" })
   end
   if not state.required_engine_version or compare_versions(numbers, version_numbers(state.required_engine_version)) > 0 then

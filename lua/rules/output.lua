@@ -13,8 +13,10 @@
 --         .fields       { {name =, expr = index}, ... } sorted by name: what JSON's output_fields has. Fields inside
 --                       transformers are there, transformer calls are not
 --         .output       id for alert_fill
+--         .deprecated   { {name =, from =, stop =}, ... } fields that are
 --         .lenient      the format began with "*"
 --         .text         the format
+local bit = require "bit"
 local core = require "core"
 local diag = require "diag"
 local ffi = core.ffi
@@ -24,6 +26,7 @@ local ruleset = require "rules.ruleset"
 local M = {}
 
 local MAX_WIDTH = 65535
+local MAX_ERRORS = 100		-- of one format
 
 local name_len, arg_at, arg_len = ffi.new("uint32_t[1]"), ffi.new("uint32_t[1]"), ffi.new("int32_t[1]")
 
@@ -71,7 +74,8 @@ local Builder = {}
 Builder.__index = Builder
 
 local function new_builder(rs, rope)
-  return setmetatable({ rs = rs, rope = rope, parts = {}, exprs = {}, names = {}, index = {}, fields = {}, seen = {}, errors = {} },
+  return setmetatable({ rs = rs, rope = rope, parts = {}, exprs = {}, names = {}, index = {}, fields = {}, seen = {}, errors = {},
+                        deprecated = {} },
     Builder)
 end
 
@@ -89,6 +93,13 @@ function Builder:expr(operand)
   return self.index[id]
 end
 
+function Builder:note_deprecated(operand)
+  local i = core.C.field_find(operand.name, #operand.name)
+  if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
+    self.deprecated[#self.deprecated + 1] = { name = operand.name, from = operand.from, stop = operand.stop }
+  end
+end
+
 -- Plain fields, also those inside transformers.
 function Builder:note_fields(operand)
   for _, input in ipairs(operand.inputs or operand.items or {}) do
@@ -98,6 +109,7 @@ function Builder:note_fields(operand)
   if name and not self.seen[name] then
     self.seen[name] = true
     self.fields[#self.fields + 1] = { name = name, expr = self:expr(operand) }
+    self:note_deprecated(operand)
   end
 end
 
@@ -143,7 +155,7 @@ function Builder:token(text, at)
 end
 
 function Builder:run(text, at)
-  while at <= #text do
+  while at <= #text and #self.errors < MAX_ERRORS do
     local percent = text:find("%", at, true)
     self:literal(text:sub(at, (percent or #text + 1) - 1))
     if not percent then
@@ -166,7 +178,7 @@ function M.compile(rs, rope)
   table.sort(b.fields, function(x, y)
     return x.name < y.name
   end)
-  return { text = text, lenient = lenient, parts = b.parts, exprs = b.exprs, names = b.names, fields = b.fields,
+  return { text = text, lenient = lenient, parts = b.parts, exprs = b.exprs, names = b.names, fields = b.fields, deprecated = b.deprecated,
            output = ruleset.output(rs, b.exprs) }
 end
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What generated code must answer, by walking the tree as it was written. For tests, and to explain.
+-- What generated code must answer, by walking the tree as it was written.
 --
 --   naive.holds(tree, evt) -> bool                      tree of check.lua or of lower.lua
 --   naive.matches(rules, evt, first) -> { index, ... }  of enabled rules, in order
