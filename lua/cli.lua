@@ -11,6 +11,7 @@
 --   notes            array of sentences about flags that were taken but do nothing here
 -- On a mistake it is nil and `message` is one line, without "falco: error:".
 local argparse = require("argparse")
+local conf = require("conf")
 
 local M = {}
 
@@ -63,12 +64,10 @@ local function seconds(text)
   return nil, "-M wants whole seconds, not '" .. text .. "'"
 end
 
+-- Options that go with every command.
 local function add_common(parser)
   parser:flag("-h --help", "Show this help and end.")
-  parser:option("-c", "Configuration file (default /etc/falco/falco.yaml)."):argname("<file>"):target("config")
-  parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again.")
-    :argname("<path>")
-    :count("*"):target("rules")
+  parser:option("-c", ("Configuration file (default %s)."):format(conf.default_path())):argname("<file>"):target("config")
   parser:option("-o --option",
     "Set a key of the configuration: engine.kind=replay, rules_files[0]=x.yaml, list[]=one_more; \\. is a "
     .. "dot that belongs to a name."):argname("<key=value>"):count("*"):target("set")
@@ -79,11 +78,23 @@ local function add_common(parser)
   parser:flag("-v", "Say more."):target("verbose")
 end
 
+-- Options of what runs rules.
+local function add_rules(parser)
+  parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again.")
+    :argname("<path>")
+    :count("*"):target("rules")
+  parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
+  parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert.")
+    :argname("<format>")
+    :target("print")
+  parser:option("-P --pidfile", "Write the process id to this file."):argname("<file>"):target("pidfile")
+end
+
+-- Options without a command.
 local function add_root(parser)
   parser:option("-V --validate", "Check a rules file or directory and end; may be given again."):argname("<path>")
     :count("*")
     :target("validate")
-  parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
   parser:flag("-L", "List rules with their descriptions and end."):target("describe_all")
   parser:option("-l", "Describe one rule and end."):argname("<rule>"):target("describe")
   parser:option("--dump-ast", "Print what became of a rule's condition, with scopes and event types, and end.")
@@ -103,39 +114,69 @@ local function add_root(parser)
   parser:flag("--support", "Print what a problem report needs, as JSON, and end."):target("support")
   parser:flag("--version", "Print versions and end."):target("version")
   parser:flag("--page-size", "Print the size of a memory page and end."):target("page_size")
-  parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert.")
-    :argname("<format>")
-    :target("print")
-  parser:option("-P --pidfile", "Write the process id to this file."):argname("<file>"):target("pidfile")
   add_rows(parser, NO_EFFECT)
   add_rows(parser, REFUSED)
+end
+
+local COMMANDS = {
+  { name = "replay", doc = "Run rules over a capture file." },
+  { name = "events", doc = "Print the events of a capture file." },
+}
+
+-- By command: what it alone has, and the options of all that go with it.
+local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common } }
+
+function ADD.replay(parser)
+  parser:argument("file", "Capture file, or - for standard input.")
+end
+
+function ADD.events(parser)
+  parser:argument("file", "Capture file, or - for standard input.")
+  parser:argument("condition", "Only events that match, as in a rule."):args("?")
+  parser:option("-p --print",
+    "One line for each event: text with %fields; with * in front also events that lack some of them.")
+    :argname("<format>"):target("event_format")
+  parser:flag("--json", "One JSON object for each event."):target("event_json")
+  parser:option("-w --write", "Write the events to a capture file, or to standard output (-), instead of printing them.")
+    :argname("<file>"):target("write")
+  parser:flag("--plain", "With -w: not compressed."):target("write_plain")
+  parser:flag("--only", "With -w: without the events that only update the tables of whoever reads the file.")
+    :target("write_only")
+end
+
+local function set_widths(parser)
+  return parser:usage_max_width(100):help_max_width(100)
+end
+
+-- The help of a command has the shared options too. The parser that parses knows those from its root; a second set of them
+-- there would hide what stands in front of the command.
+local function command_help(command)
+  local parser = set_widths(argparse("falco " .. command.name, command.doc, "See falco(8) for everything else."))
+  parser:add_help(false)
+  ADD[command.name](parser)
+  for _, add in ipairs(SHARED[command.name]) do add(parser) end
+  return parser:get_help()
 end
 
 local function build()
   local parser = argparse("falco", "Watches what programs do and alerts when rules match.",
     "See falco(8) for everything else.")
     :add_help(false):require_command(false):command_target("command")
-  parser:usage_max_width(100):help_max_width(100)
+  set_widths(parser)
   add_common(parser)
+  add_rules(parser)
   add_root(parser)
+  for _, command in ipairs(COMMANDS) do
+    ADD[command.name](parser:command(command.name, command.doc):add_help(false))
+  end
+  return parser
+end
 
-  local replay = parser:command("replay", "Run rules over a capture file."):add_help(false)
-  replay:argument("file", "Capture file, or - for standard input.")
-
-  local events = parser:command("events", "Print the events of a capture file."):add_help(false)
-  events:argument("file", "Capture file, or - for standard input.")
-  events:argument("condition", "Only events that match, as in a rule."):args("?")
-  events:option("-p --print",
-    "One line for each event: text with %fields; with * in front also events that lack some of them.")
-    :argname("<format>"):target("event_format")
-  events:flag("--json", "One JSON object for each event."):target("event_json")
-  events:option("-w --write", "Write the events to a capture file, or to standard output (-), instead of printing them.")
-    :argname("<file>"):target("write")
-  events:flag("--plain", "With -w: not compressed."):target("write_plain")
-  events:flag("--only", "With -w: without the events that only update the tables of whoever reads the file.")
-    :target("write_only")
-
-  return parser, { replay = replay, events = events }
+local function help_of(parser, name)
+  for _, command in ipairs(COMMANDS) do
+    if command.name == name then return command_help(command) end
+  end
+  return parser:get_help()
 end
 
 -- argparse appends its suggestions on a line of their own; for a flag of one letter it would suggest all others.
@@ -206,20 +247,19 @@ end
 
 -- `-c` given with an empty path and the like are left to whoever opens the file.
 function M.parse(args)
-  local parser, commands = build()
+  local parser = build()
   local ok, result = parser:pparse(args)
   if not ok then
     -- a call for help counts even where an argument is missing
     for _, arg in ipairs(args) do
       if arg == "--help" or arg == "-h" then
-        local command = commands[args[1]]
-        return { help = (command or parser):get_help(), notes = {} }
+        return { help = help_of(parser, args[1]), notes = {} }
       end
     end
     return nil, one_line(result)
   end
   if result.help then
-    result.help = (commands[result.command] or parser):get_help()
+    result.help = help_of(parser, result.command)
     result.notes = {}
     return result
   end

@@ -99,7 +99,7 @@ end
 
 function M.new()
   comparisons = MAX_COMPARISONS
-  return setmetatable({ items = {}, sources = {}, order = {}, errors = 0, warnings = 0, kept = {}, dropped = 0 }, List)
+  return setmetatable({ items = {}, sources = {}, order = {}, errors = 0, warnings = 0, kept = {}, dropped = 0, said = {} }, List)
 end
 
 -- Registers the text of a file.
@@ -230,6 +230,17 @@ local function has_room(list, level, place)
   return list.kept[key] <= MAX_ITEMS
 end
 
+-- Was the same said of the same place? Aliases bring one place into many items.
+local function is_repeated(list, code, place, message)
+  if not place or not place.offset or #message > MAX_MESSAGE then
+    return false
+  end
+  local key = ("%s %d %s %s"):format(code or "", place.offset, place.file, message)
+  local repeated = list.said[key]
+  list.said[key] = true
+  return repeated
+end
+
 -- Both ends of a text that is too long, at borders of characters.
 local function shortened(text)
   if #text <= MAX_MESSAGE then
@@ -239,8 +250,11 @@ local function shortened(text)
   return head .. "..." .. text:sub(-75):gsub("^[\128-\191]+", "")
 end
 
--- The diagnostic, or nil if it was not kept.
+-- The diagnostic, or nil if it was not kept: one of too many, or one that is there already.
 function List:add(level, code, place, message, more)
+  if is_repeated(self, code, place, message) then
+    return
+  end
   if level == "error" then
     self.errors = self.errors + 1
   else

@@ -137,7 +137,7 @@ M.root = map({
   }, "one step"), "switch rules on and off after loading, step by step") },
 
   { "engine", map({
-    { "kind", str("modern_ebpf", "where events come from", { required = true,
+    { "kind", str("modern_ebpf", "where events come from; this build has " .. table.concat(M.kinds, " and "), { required = true,
       enum = { "kmod", "modern_ebpf", "replay", "nodriver" } }) },
     { "replay", map({
       { "capture_file", str("", "the .scap file to read") },

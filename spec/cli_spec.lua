@@ -41,6 +41,17 @@ describe("command line", function()
     assert.is_nil(options.print)
   end)
 
+  it("writes captures only where that makes sense", function()
+    local options = parse("events", "x.scap", "evt.type = open", "-w", "y.scap", "--plain", "--only")
+    assert.equal("y.scap", options.write)
+    assert.is_true(options.write_plain)
+    assert.is_true(options.write_only)
+    assert.matches("-w and -p do not go together", select(2, parse("events", "x", "-w", "y", "-p", "%evt.num")), 1, true)
+    assert.matches("-w and --json do not go together", select(2, parse("events", "x", "-w", "y", "--json")), 1, true)
+    assert.matches("--only wants a condition", select(2, parse("events", "x", "-w", "y", "--only")), 1, true)
+    assert.matches("--plain goes with -w", select(2, parse("events", "x", "--plain")), 1, true)
+  end)
+
   it("says what a mistake is near to", function()
     local options, message = parse("--dryrun")
     assert.is_nil(options)
@@ -48,6 +59,17 @@ describe("command line", function()
     assert.equal("unknown option '-x'", select(2, parse("-x")))
     assert.equal("unknown command 'evnts' (did you mean 'events'?)", select(2, parse("evnts", "x")))
     assert.matches("wants a capture file", select(2, parse("replay")))
+  end)
+
+  it("takes shared options before and after a command", function()
+    assert.same({ "a", "b" }, parse("-r", "a", "replay", "x", "-r", "b").rules)
+    assert.equal("c", parse("-c", "c", "events", "x").config)
+  end)
+
+  it("wants a name of a file", function()
+    for _, command in ipairs{ "replay", "events" } do
+      assert.equal("the name of the capture file is empty; - is standard input", select(2, parse(command, "")))
+    end
   end)
 
   it("checks values", function()
@@ -79,5 +101,13 @@ describe("command line", function()
     assert.matches("%-%-list%-events", parse("--help").help)
     assert.matches("condition", parse("events", "--help").help)
     assert.matches("condition", parse("events", "x", "-h").help)
+    for _, flag in ipairs{ "-c ", "-o ", "-M ", "-U", "-v", "-r ", "--dry-run", "-p ", "-P " } do
+      assert.matches(flag, parse("replay", "--help").help, 1, true)
+    end
+    local events = parse("events", "--help").help
+    for _, flag in ipairs{ "-c ", "-o ", "-M ", "-U", "-v", "-p ", "--json", "-w ", "--plain", "--only" } do
+      assert.matches(flag, events, 1, true)
+    end
+    assert.is_nil(events:find("--pidfile", 1, true))
   end)
 end)

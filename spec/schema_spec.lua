@@ -30,6 +30,34 @@ describe("schema of falco.yaml", function()
     end)
   end)
 
+  -- Keys with an effect. The others must say `missing`, or lie beside an `enabled` or below an engine.kind that does.
+  local WORKS = {
+    "config_files", "rules_files", "rules", "engine", "load_plugins", "plugins", "plugins_hostinfo", "time_format_iso_8601",
+    "priority", "json_output", "json_include_output_property", "json_include_message_property",
+    "json_include_output_fields_property", "json_include_tags_property", "buffered_outputs", "rule_matching",
+    "append_output", "stdout_output", "file_output", "log_stderr", "log_level", "libs_logger.enabled",
+    "falco_libs.thread_table_size", "limits",
+  }
+
+  it("says of every key without effect that it has none", function()
+    local works = {}
+    for _, key in ipairs(WORKS) do works[key] = true end
+    local function check(rows, path)
+      local switch
+      for _, row in ipairs(rows) do switch = switch or row[1] == "enabled" and row[2].missing end
+      for _, row in ipairs(rows) do
+        local key, spec = path .. row[1], row[2]
+        if spec.kind == "map" and not works[key] then
+          check(spec.rows, key .. ".")
+        else
+          assert.is_truthy(works[key] or spec.missing or spec.alias or switch, key)
+          assert.is_falsy(works[key] and spec.missing and key ~= "plugins", key)
+        end
+      end
+    end
+    check(schema.root.rows, "")
+  end)
+
   it("names aliases that exist", function()
     for _, row in ipairs(schema.root.rows) do
       if row[2].alias then assert.is_table(schema.root.by_name[row[2].alias]) end

@@ -215,8 +215,7 @@ void ruleset_use_containers(struct ruleset *rs);
 /*
  * The gate (gate.h): tell it of the rules, and engine_next() dismisses events that none of them can match. Entries are
  * numbers of the caller's; ruleset_gate() makes room for that many and forgets what was told before. A program decides by
- * asking leaves one after the other: from step i to next[answer], a later step or an end. An entry without a program of
- * some scope passes there.
+ * asking leaves one after the other: from step i to next[answer], a later step or an end. Equal ones share a number.
  */
 enum { GATE_YES = -1, GATE_NO = -2 };
 
@@ -227,14 +226,18 @@ struct gate_step {
 
 struct gate_stats {
 	uint64_t asked;			/* events of a wanted type */
-	uint64_t by_process, by_descriptor;	/* dismissed there */
+	uint64_t by_process, by_descriptor, by_condition;	/* dismissed there */
 };
 
 int ruleset_gate(struct ruleset *rs, uint32_t entries);
-int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc);	/* also wants these events */
-/* scope: SCOPE_SELF or SCOPE_FD; all its leaves must be of that scope. */
-int ruleset_gate_program(struct ruleset *rs, uint32_t entry, uint32_t scope, const struct gate_step *steps, uint32_t n);
-void ruleset_gate_stats(const struct ruleset *rs, struct gate_stats *stats);
+int ruleset_gate_program(struct ruleset *rs, const struct gate_step *steps, uint32_t n);
+/* What an entry cannot do without, of one scope: SCOPE_SELF or SCOPE_FD, as all leaves of the program. Without: it passes. */
+int ruleset_gate_part(struct ruleset *rs, uint32_t entry, uint32_t scope, int32_t program);
+/* The entry can match events of this code (sc: as ruleset_want(), which this implies), and its whole condition there is
+ * the program; -1: nobody knows. Entries of one code come in order; the program is that of the first call. */
+int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc, int32_t program);
+/* Counts since ruleset_gate(), of events of one code. */
+void ruleset_gate_stats(const struct ruleset *rs, uint32_t code, struct gate_stats *stats);
 
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "field_evt.h"
 #include "getters.h"
+#include "match.h"
 #include "path.h"
 #include "state.h"
 #include "value.h"
@@ -373,8 +374,31 @@ static const struct param_info *param_named(struct str name)
 	return NULL;
 }
 
+static const char *param_like(struct str name)
+{
+	const char *best = NULL;
+	uint32_t least = UINT32_MAX;
+
+	for (uint32_t code = 0; code < EV_COUNT; code++) {
+		for (uint32_t i = 0; i < event_table[code].nparams; i++) {
+			uint32_t unlike = text_unlike(name, str_of(event_table[code].params[i].name));
+
+			if (unlike < least) {
+				best = event_table[code].params[i].name;
+				least = unlike;
+			}
+		}
+	}
+	return best;
+}
+
 static int no_such_param(const struct field_arg *arg, const char *field, struct err *err)
 {
+	const char *near = err ? param_like(arg->key) : NULL;
+
+	if (near)
+		return err_set(err, EINVAL, "%s.%.*s: no event has a parameter of that name (did you mean '%s.%s'?)", field,
+			       (int)arg->key.len, arg->key.p, field, near);
 	return err_set(err, EINVAL, "%s.%.*s: no event has a parameter of that name", field, (int)arg->key.len,
 		       arg->key.p);
 }

@@ -4,18 +4,18 @@
  *
  * Each rule (an "entry" here) has a condition in negation normal form. Replacing every literal of other scopes by "true"
  * leaves a necessary condition, because a literal that reads the state of one scope alone has the same answer as long as
- * that state stays. There are three such projections:
+ * that state stays. An event has to get past four of these:
  *
  *	type         which event codes can match at all: a bit set over entries per code
  *	process      literals of scope "self": the thread itself, its image, its leader
  *	descriptor   literals of scope "fd": the record the event works on
+ *	condition    all literals, those decided by the code taken out
  *
- * The latter two are programs over leaves (struct gate_step). Their answers are remembered per thread and per record, as
- * bit sets over entries, and filled in only as far as some event asks. What they depend on is in the key: gen of thread and
- * leader, or gen of the record, each unique for good, and the table epoch (users, groups, containers, interfaces).
- * Whatever can change a field of such a scope must change one of these: thread_touch(), a new record, table_epoch++.
+ * The latter three are programs over leaves (struct gate_step). Answers of process and descriptor are remembered under
+ * keys, as bit sets over entries, and filled in only as far as some event asks. Whatever can change a field of such a scope
+ * must change the key: thread_touch(), a new record, table_epoch++. test/test_scope.c tries to prove that wrong.
  *
- * Entries that remember something from event to event, and events without a thread or record, are not held back.
+ * Entries that remember something from event to event are held back by their type alone.
  */
 #ifndef FALCO_GATE_H
 #define FALCO_GATE_H
@@ -24,6 +24,20 @@
 #include "ffi.h"
 
 struct gate;
+
+/*
+ * What all fields of one scope depend on.
+ *	process      gens of the thread and of its leader (0: not known), and the table epoch
+ *	descriptor   gen of the record; 0: the event works on none, so that all fields of the scope are missing
+ */
+struct gate_key {
+	uint64_t gen, leader_gen;
+	uint32_t epoch;
+};
+
+/* false: there is nothing to remember an answer by. */
+bool gate_process_key(const struct evt *e, struct gate_key *key);
+bool gate_descriptor_key(const struct evt *e, struct gate_key *key);
 
 /* May some rule match this event? Needs the event's serial and state to be those of the event at hand. */
 bool gate_pass(struct ruleset *rules, const struct evt *e);

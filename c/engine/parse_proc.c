@@ -226,6 +226,7 @@ static void clone_in_caller(struct evt *e, int64_t child_tid)
 	else if (caller)
 		fill_placeholder_image(e, caller);
 	thread_insert(st->threads, child, true);
+	e->thread = thread_find(st->threads, e->h.tid);	/* a caller of the child's own number is replaced by it */
 }
 
 static void clone_in_child(struct evt *e)

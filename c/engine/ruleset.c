@@ -273,6 +273,15 @@ int ruleset_field(struct ruleset *rs, const char *name, uint32_t len, const char
 		row = field_find(name, name_len);
 		text = (struct str){ name + arg_at, (uint32_t)dotted_len };
 	}
+	/* a name that evt.arg and its like do not take: they know best what is wrong with it */
+	for (uint32_t i = 0; row < 0 && !arg && i < field_count(); i++) {
+		name_len = (uint32_t)strlen(field_table[i].info.name);
+		if (field_table[i].info.arg & ARG_DOT && len > name_len + 1 && name[name_len] == '.' &&
+		    memcmp(name, field_table[i].info.name, name_len) == 0) {
+			row = (int)i;
+			text = (struct str){ name + name_len + 1, len - name_len - 1 };
+		}
+	}
 	if (row < 0)
 		return unknown_field((struct str){ name, len }, err);
 	return ruleset_field_row(rs, &field_table[row], text, err);

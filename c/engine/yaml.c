@@ -12,9 +12,9 @@
 #include "ffi.h"
 
 #define MAX_DEPTH 64
-#define MAX_TEXT (256u << 20)
-#define MAX_EVENTS (8u << 20)
-#define MAX_STRINGS (512u << 20)
+#define MAX_TEXT (64u << 20)
+#define MAX_EVENTS (1u << 20)	/* a large set of rules has some ten thousand */
+#define MAX_STRINGS (256u << 20)
 #define STRIDE 64
 
 struct place {

@@ -295,12 +295,7 @@ local function new_variant(unit, entry, code)
 end
 
 local function variant(unit, entry, code)
-  local answers = {}
-  for i, literal in ipairs(entry.deciders) do
-    local known = lower.decided(literal, code)
-    answers[i] = known == nil and "?" or known and "1" or "0"
-  end
-  local key = table.concat(answers)
+  local key = lower.answers(entry.deciders, code)
   if not key:find("[01]") then
     return entry
   elseif entry.variants[key] == nil then

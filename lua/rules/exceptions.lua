@@ -156,12 +156,13 @@ local function check_single(ex)
     return mistake(ex, ex.comps.node, ("'%s' cannot compare one field with a list of values"):format(ex.comps.text),
       { hint = "use in, pmatch, intersects, or an operator with oneof, anyof or allof" })
   end
+  local good = true
   for _, value in ipairs(ex.values) do
     if value.items then
-      return mistake(ex, value.node, "'fields' is a single field, so the values must be single, too")
+      good = mistake(ex, value.node, "'fields' is a single field, so the values must be single, too")
     end
   end
-  return true
+  return good
 end
 
 local function check_tuple(ex, value)
@@ -188,30 +189,35 @@ local function default_comps(ex)
   return comps
 end
 
+-- One value for each field, in every tuple.
+local function check_tuples(ex)
+  local good = true
+  for _, value in ipairs(ex.values) do
+    good = check_tuple(ex, value) and good
+  end
+  return good
+end
+
 local function check_multiple(ex)
   ex.comps = ex.comps or default_comps(ex)
   if not ex.comps.items or #ex.comps.items ~= #ex.fields.items then
     return mistake(ex, ex.comps.node, ("exception '%s' needs as many 'comps' as 'fields': %d"):format(ex.name, #ex.fields.items))
   end
+  local good = true
   for i, comp in ipairs(ex.comps.items) do
     if not comp.text or not split_operator(comp.text) then
-      return mistake(ex, comp.node, ("'%s' is no operator"):format(comp.text or "this"),
+      good = mistake(ex, comp.node, ("'%s' is no operator"):format(comp.text or "this"),
         { near = comp.text and diag.suggest(comp.text, grammar.operators()) })
     elseif not ex.fields.items[i].text then
-      return mistake(ex, ex.fields.items[i].node, "fields must be single names")
+      good = mistake(ex, ex.fields.items[i].node, "fields must be single names")
     end
   end
-  for _, value in ipairs(ex.values) do
-    if not check_tuple(ex, value) then
-      return false
-    end
-  end
-  return true
+  return check_tuples(ex) and good
 end
 
 local function check(ex)
   if not ex.fields then
-    return mistake(ex, nil, ("exception '%s' lacks 'fields'"):format(ex.name))
+    return not ex.ctx.failed and mistake(ex, nil, ("exception '%s' lacks 'fields'"):format(ex.name))
   end
   return (ex.fields.items and check_multiple or check_single)(ex)
 end

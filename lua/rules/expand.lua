@@ -197,6 +197,24 @@ function M.report_syntax(ctx, source, err)
     { hint = err.hint, near = err.near })
 end
 
+-- The first node of a tree, lists not replaced, that names a list where a macro would stand.
+local function list_in_place_of_macro(state, ast)
+  if ast.kind == "macro" then
+    return state.lists.by_name[ast.name] and ast
+  end
+  for _, child in ipairs(ast) do
+    local found = list_in_place_of_macro(state, child)
+    if found then
+      return found
+    end
+  end
+end
+
+local function list_is_no_macro(node)
+  return { message = ("'%s' is a list, not a condition"):format(node.name), from = node.from, stop = node.stop,
+           hint = ("lists are used like  field in (%s)"):format(node.name) }
+end
+
 -- Rope -> AST and the rope it counts in, or nil: reported.
 function M.parse(state, source, ctx)
   local whole, problem = M.substitute(state, source)
@@ -206,7 +224,9 @@ function M.parse(state, source, ctx)
   end
   local ast, err = grammar.parse(whole)
   if not ast then
-    M.report_syntax(ctx, whole, err)
+    local as_written = whole ~= source and grammar.parse(source)
+    local node = as_written and list_in_place_of_macro(state, as_written)
+    M.report_syntax(ctx, node and source or whole, node and list_is_no_macro(node) or err)
   end
   return ast, whole
 end

@@ -426,6 +426,21 @@ function Parser:list_value()
   return text and { { text = text, from = from, stop = self.at } } or nil
 end
 
+-- "startswith oneof /etc": a modifier's name was taken for the value, but that cannot have been meant.
+function Parser:want_list(value)
+  if value.quoted or not vocab().modifiers[value.text] then
+    return
+  end
+  local at = T.blank:match(self.text, self.at)
+  local word = self.text:match("^%a+", at)
+  if at <= #self.text and self.text:sub(at, at) ~= ")" and not KEYWORD[word] then
+    self.at = at
+    local what, stop = self:here()
+    self:fail(at, stop, ("expected a list after '%s', not %s"):format(value.text, what),
+      { hint = ("write %s (a, b)"):format(value.text) })
+  end
+end
+
 local RIGHT = {}
 
 function RIGHT.none() end
@@ -466,6 +481,7 @@ function RIGHT.text(self, check, had_blank)
         what == "'('" and { hint = "a list goes with 'in', or with oneof, anyof or allof before it" } or nil)
     end
     check.values = { value }
+    self:want_list(value)
   end
 end
 

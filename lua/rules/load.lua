@@ -185,7 +185,8 @@ local function override_entry(ctx, entry, item)
       { near = what and diag.suggest(what, { "append", "replace" }) })
   elseif not row or not row[what] then
     local fit = keys.names(item, function(r) return r[what] end)
-    invalid(context.new(ctx, "overrides", key, entry.key), entry.key, ("'%s' cannot be used with '%s'"):format(key, what),
+    invalid(context.new(ctx, "overrides", key, entry.key), entry.key,
+      ("'%s' cannot be %s"):format(key, what == "append" and "appended to" or "replaced"),
       { near = diag.suggest(key, fit), hint = row and row.replace and ("'%s: replace' would do"):format(key) or nil })
   else
     return entry.key, what
@@ -207,6 +208,7 @@ local function overrides(ctx, map, item)
   end
   local over = context.new(ctx, "overrides", "", map)
   if node.kind ~= "map" then
+    out.any = true
     invalid(over, node, ("'override' wants a map of keys to append or replace, not %s"):format(KIND_NAMES[node.kind]))
     return out
   end
@@ -478,7 +480,7 @@ local function override_rule(state, ctx, map, name, name_node, over)
   end
   local source = text(ctx, map, "source", { empty = true })
   if source and source ~= rule.source then
-    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s'"):format(name, rule.source))
+    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s', which cannot be changed"):format(name, rule.source))
   end
   for _, key in ipairs(sorted_keys(over.append)) do
     APPEND[key](ctx, map, rule)
@@ -503,7 +505,7 @@ local function append_rule(state, ctx, map, name, name_node)
   end
   local source = text(ctx, map, "source", { empty = true })
   if source and source ~= rule.source then
-    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s'"):format(name, rule.source))
+    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s', which cannot be changed"):format(name, rule.source))
   end
   for _, key in ipairs(sorted_keys(over.append)) do
     APPEND[key](ctx, map, rule)

@@ -7,9 +7,11 @@
 --   lower.events(tree) -> events: { codes = all | set of event codes, syscalls = all | set of syscall codes }
 --   lower.can_match(events, code) -> bool                      of an event code that rules can see
 --   lower.syscalls(events) -> lower.ALL | set                  of a generic event code
+--   lower.codes(events) -> { code, ... } for which can_match holds, in order
 --   lower.count(events) -> how many codes
 --   lower.deciders(tree) -> literals whose answer may lie in the event's code
 --   lower.decided(literal, code) -> true | false | nil
+--   lower.answers(deciders, code) -> text                       the same for codes that decide them alike
 --   lower.specialise(tree, code) -> tree | true | false         what is left to ask when the code is known
 --
 -- A condition can only hold for events of its set:
@@ -252,6 +254,25 @@ function M.can_match(events, code)
   return events.codes == ALL or events.codes[code] or code == core.C.event_async_code() or false
 end
 
+function M.codes(events)
+  local out = {}
+  if events.codes == ALL then
+    for code = 0, core.C.event_count() - 1 do
+      out[code + 1] = code
+    end
+    return out
+  end
+  local async = core.C.event_async_code()
+  for code in pairs(events.codes) do
+    out[#out + 1] = code
+  end
+  if not events.codes[async] then
+    out[#out + 1] = async
+  end
+  table.sort(out)
+  return out
+end
+
 function M.syscalls(events)
   return events.syscalls
 end
@@ -339,6 +360,16 @@ function M.deciders(tree)
     add_deciders(tree, out)
   end
   return out
+end
+
+-- For a list of deciders.
+function M.answers(deciders, code)
+  local out = {}
+  for i, literal in ipairs(deciders) do
+    local known = M.decided(literal, code)
+    out[i] = known == nil and "?" or known and "1" or "0"
+  end
+  return table.concat(out)
 end
 
 function M.count(events)

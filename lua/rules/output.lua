@@ -68,6 +68,15 @@ local function is_transformer(text, at)
   return name and grammar.transformers()[name]
 end
 
+local function has_flag(operand, flag)
+  local i = core.C.field_find(operand.name, #operand.name)
+  return i >= 0 and bit.band(core.C.field_info(i).flags, flag) ~= 0
+end
+
+local function is_filter_only(operand)
+  return operand.kind == "field" and has_flag(operand, core.C.FIELD_FILTER_ONLY)
+end
+
 -- ------------------------------------------------------------------ building a plan
 
 local Builder = {}
@@ -94,8 +103,7 @@ function Builder:expr(operand)
 end
 
 function Builder:note_deprecated(operand)
-  local i = core.C.field_find(operand.name, #operand.name)
-  if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
+  if has_flag(operand, core.C.FIELD_DEPRECATED) then
     self.deprecated[#self.deprecated + 1] = { name = operand.name, from = operand.from, stop = operand.stop }
   end
 end
@@ -145,6 +153,11 @@ function Builder:token(text, at)
   if not operand then
     self.errors[#self.errors + 1] = err
     return err.stop
+  end
+  if is_filter_only(operand) then
+    self.errors[#self.errors + 1] = { message = ("'%s' is for conditions only"):format(operand.name), from = operand.from,
+                                      stop = operand.stop }
+    return operand.stop
   end
   local index = self:expr(operand)
   if index then

@@ -4,8 +4,8 @@
 --   yaml.parse(text, file, diags, code) -> { root, root, ... } one per document, or nil: then `diags` got an error (of `code`,
 --   default LOAD_ERR_YAML_PARSE). An empty document is a null scalar.
 --
--- node: { kind = "map" | "seq" | "scalar", file, line, column (from 1, columns in characters), offset (bytes from 0), end_line,
---         end_column, end_offset (exclusive), tag (or nil) }
+-- node: { kind = "map" | "seq" | "scalar", file, line, column (from 1, columns in characters), offset (bytes from 0), end_offset (exclusive),
+--         tag (or nil) }
 --   scalar  .text, .plain (without quotes: may be a number, bool or null)
 --   seq     [1..#node] nodes
 --   map     [1..#node] = { key = node, value = node } in order; .keys: text of a scalar key -> its first entry
@@ -23,16 +23,18 @@ local ffi = core.ffi
 
 local M = {}
 
-local function node_of(e, kind, file)
-  return {
-    kind = kind, file = file, tag = e.tag.p ~= nil and core.str(e.tag) or nil,
-    line = e.line, column = e.column, offset = e.offset,
-    end_line = e.end_line, end_column = e.end_column, end_offset = e.end_offset,
-  }
+-- text, plain: of scalars. There may be a million nodes: what most have goes into one table of eight.
+local function node_of(e, kind, file, text, plain)
+  local node = { kind = kind, file = file, line = e.line, column = e.column, offset = e.offset, end_offset = e.end_offset,
+                 text = text, plain = plain }
+  if e.tag.p ~= nil then
+    node.tag = core.str(e.tag)
+  end
+  return node
 end
 
 local function close(node, e)
-  node.end_line, node.end_column, node.end_offset = e.end_line, e.end_column, e.end_offset
+  node.end_offset = e.end_offset
   node.open = nil
 end
 
@@ -93,8 +95,7 @@ local function builders()
     [C.YAML_DOCUMENT_END] = function() end,
     [C.YAML_ALIAS] = alias,
     [C.YAML_SCALAR] = function(b, e)
-      local node = node_of(e, "scalar", b.file)
-      node.text, node.plain = core.str(e.value), e.plain
+      local node = node_of(e, "scalar", b.file, core.str(e.value), e.plain)
       if e.anchor.p ~= nil then
         b.anchors[core.str(e.anchor)] = node
       end
@@ -127,13 +128,69 @@ local function build(doc, b)
   return b.docs
 end
 
+-- ------------------------------------------------------------------ what libyaml finds wrong, in words that help
+-- { what it says (the beginning), what we say, advice }. %c: the character; %l: the line where the thing began
+
+local NOT_UTF8 = { nil, "this is not UTF-8", "save the file as UTF-8" }
+local ADVICE = {
+  { "found a tab character", "a tab cannot indent", "YAML indents with blanks only" },
+  { "found character that cannot start any token", "a value cannot begin with '%c'", "put the value in quotes" },
+  { "mapping values are not allowed", "a ':' cannot stand here",
+    "a text with ': ' in it wants quotes; or the line is indented more than the others of its item" },
+  { "did not find expected '-' indicator", "the indentation of this line fits nothing above it",
+    "the keys of one item are indented alike, and more than its '-'" },
+  { "did not find expected key", "expected a key here", "the keys of one item are indented alike; what began in line %l ends here" },
+  { "could not find expected ':'", "expected ':' and a value", "it belongs to the key in line %l" },
+  { "found unexpected end of stream, while scanning a quoted scalar", "a quote is never closed", "it was opened in line %l" },
+  { "did not find expected ',' or ']'", "expected ',' or ']'", "the '[' that they belong to is in line %l" },
+  { "did not find expected ',' or '}'", "expected ',' or '}'", "the '{' that they belong to is in line %l" },
+  { "did not find expected node content", "expected a value, not '%c'", "what it belongs to begins in line %l" },
+  { "control characters are not allowed", "a control character cannot be part of YAML",
+    "take it out; in double quotes it could be written like \\x1b" },
+  { "invalid leading UTF-8 octet", NOT_UTF8[2], NOT_UTF8[3] },
+  { "invalid trailing UTF-8 octet", NOT_UTF8[2], NOT_UTF8[3] },
+  { "incomplete UTF-8 octet sequence", NOT_UTF8[2], NOT_UTF8[3] },
+  { "invalid length of a UTF-8 sequence", NOT_UTF8[2], NOT_UTF8[3] },
+}
+
+local function character_at(text, line, column)
+  local at = 1
+  for _ = 2, line do
+    at = text:match("^[^\r\n]*\r?\n?()", at)
+  end
+  for _ = 2, column do
+    at = text:match("^[^\128-\191][\128-\191]*()", at) or at
+  end
+  return text:match("^[^\128-\191][\128-\191]*", at) or ""
+end
+
+-- Message and hint for what C's parser said of a place.
+local function advice_on(said, text, line, column)
+  if text:find("^\255\254") or text:find("^\254\255") then
+    return "this is UTF-16, not UTF-8", NOT_UTF8[3]
+  end
+  for _, row in ipairs(ADVICE) do
+    if said:sub(1, #row[1]) == row[1] then
+      local char = character_at(text, line, column)
+      if char == "\t" and row[2]:find("%c", 1, true) then
+        return ADVICE[1][2], ADVICE[1][3]
+      end
+      local since = said:match("in line (%d+)$")
+      return (row[2]:gsub("%%c", (char:gsub("%%", "%%%%")))), not (row[3]:find("%l", 1, true) and not since)
+        and row[3]:gsub("%%l", since or "") or nil
+    end
+  end
+  return said
+end
+
 function M.parse(text, file, diags, code)
   local err, line, column = core.err(), ffi.new("uint32_t[1]"), ffi.new("uint32_t[1]")
   code = code or "LOAD_ERR_YAML_PARSE"
   diags:source(file, text)
   local doc = core.C.yaml_parse(text, #text, err, line, column)
   if doc == nil then
-    diags:error(code, { file = file, line = line[0], column = column[0] }, "not valid YAML: " .. core.message(err))
+    local message, hint = advice_on(core.message(err), text, line[0], column[0])
+    diags:error(code, { file = file, line = line[0], column = column[0] }, "not valid YAML: " .. message, { hint = hint })
     return nil
   end
   local b = { file = file, stack = {}, docs = {}, anchors = {} }
