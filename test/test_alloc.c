@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory runs out, at each place where it can: every scenario runs again and again, with the 1st, 2nd, 3rd ... allocation
- * failing, alone or with all that follow, until none is left to fail. Nothing may crash or leak, and what a table then says is
- * right or nothing. (Linked with --wrap for the allocator: see the Makefile.)
+ * Memory runs out, at each place where it can: every scenario runs again and again, with the 1st, 2nd, 3rd ...
+ * allocation failing, alone or with all that follow, until none is left to fail. Nothing may crash or leak, and what a
+ * table then says is right or nothing. (Linked with --wrap for the allocator: see the Makefile.)
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ char *__wrap_strdup(const char *s)
 	return copy ? memcpy(copy, s, n) : NULL;
 }
 
-/* Runs `scenario` with each allocation failing in turn; step: permille of them to leave out in between, for long ones. */
+/* Runs `scenario` with each allocation failing in turn; step: permille to go on by in between, for long ones. */
 static void with_failures(void (*scenario)(void), uint32_t step)
 {
 	for (int for_good = 0; for_good < 2; for_good++) {
@@ -341,8 +341,9 @@ static void users(void)
 	for (uint32_t i = 0; i < 60; i++) {
 		uint32_t id = i * 7 % 20;
 		struct str in = { container, (uint32_t)sprintf(container, "c%u", id % 3) };
-		struct user user = { .uid = id, .name = { name, (uint32_t)sprintf(name, "u%u", i) }, .home = STR("/h") };
-		struct group group = { .gid = id, .name = user.name };
+		struct str text = { name, (uint32_t)sprintf(name, "u%u", i) };
+		struct user user = { .uid = id, .name = text, .home = STR("/h") };
+		struct group group = { .gid = id, .name = text };
 		bool user_kept = users_put(u, in, &user), group_kept = users_put_group(u, in, &group);
 
 		assert_int_equal(users_find(u, in, id) != NULL, user_kept);
@@ -392,6 +393,8 @@ static void of_interfaces(void **state)
 
 static void containers(void)
 {
+	static const char form[] = "{\"container\":{\"id\":\"%s\",\"name\":\"n%s\",\"type\":0,\"labels\":{\"a\":\"b\"},"
+				   "\"Mounts\":[{\"Source\":\"/s\",\"Destination\":\"/d\"}]}}";
 	struct state st;
 	char json[200], id[20];
 
@@ -399,8 +402,7 @@ static void containers(void)
 		return;
 	for (int i = 0; i < 30; i++) {
 		struct str name = { id, (uint32_t)sprintf(id, "%012x", i % 9) };
-		struct str text = { json, (uint32_t)sprintf(json, "{\"container\":{\"id\":\"%s\",\"name\":\"n%s\",\"type\":0,"
-					"\"labels\":{\"a\":\"b\"},\"Mounts\":[{\"Source\":\"/s\",\"Destination\":\"/d\"}]}}", id, id) };
+		struct str text = { json, (uint32_t)sprintf(json, form, id, id) };
 
 		if (i % 4 == 3)
 			containers_forget(st.containers, text);
@@ -423,7 +425,9 @@ static void of_containers(void **state)
 /* Fields and a comparison of each kind of matcher; an output of several values. NULL: no memory. */
 static struct ruleset *make_rules(int *output)
 {
-	static const char *const fields[] = { "proc.name", "fd.name", "proc.cmdline", "proc.aname", "fd.types", "evt.args" };
+	static const char *const fields[] = {
+		"proc.name", "fd.name", "proc.cmdline", "proc.aname", "fd.types", "evt.args",
+	};
 	enum { FIELDS = sizeof fields / sizeof fields[0] };
 	static const struct str values[] = { STR("/etc/passwd"), STR("bash"), STR("/usr/*") };
 	static const uint32_t ops[] = { OP_EQ, OP_IN, OP_CONTAINS, OP_STARTSWITH, OP_GLOB, OP_PMATCH };
@@ -435,7 +439,9 @@ static struct ruleset *make_rules(int *output)
 		good = (exprs[i] = ruleset_field(rs, fields[i], (uint32_t)strlen(fields[i]), NULL, 0, NULL)) >= 0;
 	for (uint32_t i = 0; good && i < sizeof ops / sizeof ops[0]; i++) {
 		bool many = ops[i] == OP_IN || ops[i] == OP_PMATCH;
-		struct leaf_spec spec = { .expr = exprs[1], .rhs = -1, .op = ops[i], .nvalues = many ? 3 : 1, .values = values };
+		struct leaf_spec spec = {
+			.expr = exprs[1], .rhs = -1, .op = ops[i], .nvalues = many ? 3 : 1, .values = values,
+		};
 		int32_t bad;
 
 		good = ruleset_leaf(rs, &spec, &bad, NULL) >= 0;

@@ -6,11 +6,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <isa-l/igzip_lib.h>
+#include <signal.h>
 #include "../c/array.h"
 #include "../c/engine/proc.h"
 #include "../c/engine/scap.h"
@@ -1213,6 +1215,10 @@ static void test_gzip_bomb_stays_small(void **state)
 	bytes_free(&packed);
 }
 
+static void ignore_signal(int sig)
+{
+}
+
 static void test_close_before_the_end(void **state)
 {
 	struct bytes b = sample(60000), packed = gzipped(b);	/* more than the thread can run ahead */
@@ -1229,6 +1235,36 @@ static void test_close_before_the_end(void **state)
 		scap_close(s);
 	}
 	unlink(path);
+	bytes_free(&b);
+	bytes_free(&packed);
+}
+
+/* What came through a pipe must come out, though the pipe stays open and quiet. */
+static void test_a_quiet_pipe_holds_nothing_back(void **state)
+{
+	enum { EVENTS_SENT = 20000 };			/* more than one chunk */
+	struct bytes b = sample(EVENTS_SENT), packed = gzipped(b);
+	struct sigaction nothing = { .sa_handler = ignore_signal };
+	struct scap_rec rec;
+	struct err err;
+	char path[40];
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= 0);
+	assert_int_equal(write(ends[1], packed.p, packed.n), packed.n);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+	sigaction(SIGALRM, &nothing, NULL);
+	struct scap *s = scap_open(path, NULL, NULL, &err);
+	assert_non_null(s);
+	alarm(5);					/* ends the wait if something is held back */
+	for (int i = 0; i < EVENTS_SENT; i++)
+		assert_int_equal(scap_next(s, &rec), 1);
+	alarm(0);
+	close(ends[1]);
+	assert_int_equal(scap_next(s, &rec), 0);
+	scap_close(s);
+	close(ends[0]);
 	bytes_free(&b);
 	bytes_free(&packed);
 }
@@ -1289,6 +1325,7 @@ int main(void)
 		cmocka_unit_test(test_gzip_members_and_what_follows),
 		cmocka_unit_test(test_gzip_bomb_stays_small),
 		cmocka_unit_test(test_close_before_the_end),
+		cmocka_unit_test(test_a_quiet_pipe_holds_nothing_back),
 		cmocka_unit_test(test_standard_input),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,12 +3,12 @@
  * Descriptors: records and the tables that hold them.
  *
  * struct fd_rec    immutable once published, reference-counted. A change publishes a new record under the number;
- *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it. Whoever borrowed
- *                  one may look at it until fds_sweep(), whatever became of it meanwhile.
+ *                  a dup or a fork shares the old one. `gen` is unique per record, so caches key on it. Whoever
+ *                  borrowed one may look at it until fds_sweep(), whatever became of it meanwhile.
  * struct fdtable   number -> record, shared copy-on-write between a process and its forks (fdtable.h).
  *
- * Both are bounded: entries per table, and bytes of everything together. Where there is no room for what a number stands
- * for now, the number is not known any more; a stale record would be worse than none.
+ * Both are bounded: entries per table, and bytes of everything together. Where there is no room for what a number
+ * stands for now, the number is not known any more; a stale record would be worse than none.
  *
  *	struct fd_draft d = { .type = FD_FILE, .name = STR("/etc/passwd") };
  *	fd_publish(fds, &thread->fds, 3, &d);

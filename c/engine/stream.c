@@ -48,6 +48,7 @@ struct feed {
 
 	struct inflate_state *z;	/* NULL: plain */
 	bool in_member;
+	bool more_inside;		/* the inflater holds output for which there was no room */
 
 	int status;			/* written before the last chunk is handed over */
 	struct err why;
@@ -211,6 +212,8 @@ static int chunk_inflate(struct feed *f, struct chunk *c)
 	z->next_out = c->mem + HEADROOM;
 	z->avail_out = CHUNK;
 	while (rc == 0 && z->avail_out) {
+		if (f->at == f->len && !f->in_end && !f->regular && z->avail_out < CHUNK)
+			break;				/* do not sit on it while the pipe is quiet */
 		if (!f->in_member) {
 			rc = gzip_next_member(f);
 			f->in_member = rc == 1;
@@ -218,13 +221,17 @@ static int chunk_inflate(struct feed *f, struct chunk *c)
 				break;
 			rc = rc < 0 ? rc : 0;
 		} else if (f->at == f->len && !f->in_end) {
-			if (!f->regular && z->avail_out < CHUNK)
-				break;				/* do not sit on it while the pipe is quiet */
-			rc = feed_more(f);
+			if (f->more_inside) {
+				f->more_inside = false;
+				rc = gzip_step(f);
+			} else {
+				rc = feed_more(f);
+			}
 		} else {
 			rc = gzip_step(f);
 		}
 	}
+	f->more_inside = !z->avail_out;		/* a full chunk: the inflater may have taken in more than it gave out */
 	c->len = CHUNK - z->avail_out;
 	if (rc == -EINTR && !c->len)
 		return -EINTR;
