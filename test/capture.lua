@@ -18,11 +18,14 @@ local ffi = require("ffi")
 local core = require("core")
 local scap = dofile("test/scap.lua")
 
-ffi.cdef [[
-struct capture_clock { uint64_t ts; };
-long write(int fd, const void *buf, size_t n);
-int creat(const char *path, unsigned mode);
-]]
+-- several tests of one process may load this file
+if not pcall(ffi.typeof, "struct capture_clock") then
+  ffi.cdef [[
+  struct capture_clock { uint64_t ts; };
+  long write(int fd, const void *buf, size_t n);
+  int creat(const char *path, unsigned mode);
+  ]]
+end
 
 local M = {}
 

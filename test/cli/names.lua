@@ -1,16 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Names as they should never be: what alerts and event lines make of them, byte for byte; that conditions can name them; that JSON
--- is JSON to others; and that nothing of them is obeyed by a terminal.
-local ffi = require("ffi")
+-- is JSON to others. (terminal.lua: that nothing of them is obeyed by a terminal.)
 local capture = dofile("test/capture.lua")
-
-ffi.cdef [[
-int posix_openpt(int flags);
-int grantpt(int fd);
-int unlockpt(int fd);
-char *ptsname(int fd);
-long read(int fd, void *buf, size_t n);
-]]
 
 local BAD = "\239\191\189"         -- U+FFFD
 local LONG = ("d"):rep(1010)
@@ -167,54 +158,6 @@ print(n)
   tool.check_run(r, r.code == 0 and tonumber(r.out) == #tool.lines(text), "%s is no JSON to Python", what)
 end
 
--- ---------------------------------------------------------------------------- terminals
-
--- Runs a program with a terminal as its standard output; what it wrote there, or nil where there are no terminals.
-local function on_terminal(tool, args)
-  local C, O_RDWR, O_NOCTTY = ffi.C, 2, 256
-  local master = C.posix_openpt(O_RDWR + O_NOCTTY)
-  if master < 0 or C.grantpt(master) ~= 0 or C.unlockpt(master) ~= 0 then return nil end
-  args.out_to = ffi.string(C.ptsname(master))
-  local job, buf, parts = tool.start(args), ffi.new("char[65536]"), {}
-  while true do
-    local n = tonumber(C.read(master, buf, 65536))
-    if n <= 0 then break end
-    parts[#parts + 1] = ffi.string(buf, n)
-  end
-  local r = tool.wait(job)
-  r.out = table.concat(parts):gsub("\r\n", "\n")
-  return r
-end
-
-local function check_terminal(tool, r, what, lines)
-  tool.check_run(r, r.code == 0, "%s on a terminal: %s", what, tool.how(r))
-  local rest = r.out:gsub("\n", "")
-  tool.check(#tool.lines(r.out) >= lines, "%s on a terminal: %d lines", what, #tool.lines(r.out))
-  tool.check(not rest:find("[%z\1-\31\127]"), "%s on a terminal: control characters", what)
-  tool.check(not rest:find("\194[\128-\159]"), "%s on a terminal: control characters of 8 bits", what)
-  local ascii = rest:gsub("[\194-\223][\128-\191]", ""):gsub("[\224-\239][\128-\191][\128-\191]", "")
-    :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", "")
-  tool.check(not ascii:find("[\128-\255]"), "%s on a terminal: bytes that are no UTF-8", what)
-end
-
-local function terminals(tool, falco, file)
-  local cases = {
-    ["event lines"] = { falco, "events", file, env = ENV },
-    ["event lines of a format"] = { falco, "events", file, "-p", "*%proc.name %30fd.name %proc.cmdline", env = ENV },
-    ["events in JSON"] = { falco, "events", file, "--json", "-p", "*%proc.name %fd.name", env = ENV },
-    ["alerts"] = replay(tool, falco, file),
-    ["alerts in JSON"] = replay(tool, falco, file, "-o", "json_output=true"),
-  }
-  for what, args in pairs(cases) do
-    local r = on_terminal(tool, args)
-    if r then
-      check_terminal(tool, r, what, #NAMES + 4)
-    else
-      tool.skip("%s with odd names on a terminal (there are none)", what)
-    end
-  end
-end
-
 return function(tool, falco)
   local file = make(tool.dir() .. "/names.scap")
   text_alerts(tool, falco, file)
@@ -222,5 +165,4 @@ return function(tool, falco)
   local events = tool.run{ falco, "events", file, "--json", "-p", "*%proc.name %proc.cmdline %fd.name %evt.args %proc.aname[1]" }
   foreign_json(tool, events.out, "the JSON of events with odd names")
   conditions(tool, falco, file)
-  terminals(tool, falco, file)
 end
