@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzzes the reading of captures: nothing may crash, leak, or hand out bytes that are not there.
- * link: c/engine/scap_read.c c/engine/scap_compat.c c/engine/scap_format.c c/engine/stream.c c/engine/tables.c
+ * link: c/engine/scap_read.c c/engine/scap_compat.c c/engine/scap_format.c c/engine/scap_lists.c c/engine/stream.c c/engine/tables.c
  * seed: test/fuzz/seed_scap.lua
  */
 #include "../../c/engine/proc.h"
