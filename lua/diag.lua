@@ -113,16 +113,10 @@ end
 -- Byte offsets (from 1) at which lines begin.
 local function line_starts(source)
   if not source.starts then
-    local starts, at = { 1 }, 1
-    for after in source.text:gmatch("\r?\n()") do
-      starts[#starts + 1] = after
-    end
-    at = 1
-    if #starts == 1 then
-      -- lines ended by lone carriage returns
-      for after in source.text:gmatch("\r()") do
-        at = after
-        starts[#starts + 1] = at
+    local starts, text = { 1 }, source.text
+    for at, after in text:gmatch("()[\r\n]()") do
+      if text:byte(at) == 10 or text:byte(after) ~= 10 then
+        starts[#starts + 1] = after
       end
     end
     source.starts = starts
@@ -241,8 +235,9 @@ local function is_repeated(list, code, place, message)
   return repeated
 end
 
--- Both ends of a text that is too long, at borders of characters.
+-- One line: names of macros can have several. And of a text that is too long both ends, at borders of characters.
 local function shortened(text)
+  text = text:gsub("[\r\n]+", " ")
   if #text <= MAX_MESSAGE then
     return text
   end
@@ -266,10 +261,11 @@ function List:add(level, code, place, message, more)
   end
   local d = { level = level, code = code, message = shortened(message) }
   for key, value in pairs(more or {}) do
-    d[key] = value
+    d[key] = (key == "near" or key == "hint") and shortened(value) or value
   end
   set_place(self, d, place)
   for _, note in ipairs(d.notes or {}) do
+    note.message = shortened(note.message)
     set_place(self, note, note.place)
   end
   self.items[#self.items + 1] = d

@@ -35,10 +35,10 @@ end
 
 -- What goes without saying for each message: its place lies in the file, and the caret below what it shows.
 local function check_form(name, text, diags)
-  local _, lines = (text .. "\n"):gsub("\r\n?", "\n"):gsub("\n", "")
+  local _, breaks = text:gsub("\r\n?", "\n"):gsub("\n", "")
   for _, d in ipairs(diags.items) do
     assert.equal("r.yaml", d.file, name)
-    assert.is_true(d.line >= 1 and d.line <= lines and d.column >= 1, name .. ": place")
+    assert.is_true(d.line >= 1 and d.line <= breaks + 1 and d.column >= 1, name .. ": place")
     assert.is_true(#d.code > 0 and #d.message > 0 and not d.message:find("\n"), name .. ": message")
     local shown = diags:format(d)
     assert.matches("\n *%d+ | [^\n]*\n +| *[\t ]*%^", shown, nil, nil, name .. ": caret")

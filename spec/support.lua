@@ -56,6 +56,24 @@ function M.rule(name, condition, more)
   return ("- rule: %s\n  desc: d\n  output: o\n  priority: info\n  condition: %s\n%s"):format(name, condition, more or "")
 end
 
+-- A rule that holds for all events, so that no event is dismissed.
+M.ANY = M.rule("any event", "evt.num > 0", "  warn_evttypes: false\n")
+
+-- Those of `hits` (rules that hold for the event) that the gate would let through if theirs were the only rule. Asks it about
+-- all n rules, so that it has something to remember. All rules must be enabled.
+function M.let_through(rs, n, evt, hits)
+  local C, passes, out = core.C, {}, {}
+  for entry = 0, n - 1 do
+    passes[entry + 1] = C.ruleset_gate_verdict(rs, evt, entry) == C.GATE_PASSES
+  end
+  for _, index in ipairs(hits) do
+    if passes[index] then
+      out[#out + 1] = index
+    end
+  end
+  return out
+end
+
 -- Leaf texts of a rule's tree in order, negated ones with "not ".
 function M.literals(rule)
   local out = {}

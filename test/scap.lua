@@ -3,6 +3,7 @@
 local M = {}
 
 M.SECTION, M.MACHINE, M.PROCESSES, M.FDS, M.EVENT = 0x0A0D0D0A, 0x201, 0x215, 0x218, 0x216
+M.INTERFACES, M.LARGE_EVENT = 0x219, 0x221
 local EVENTS = { [0x204] = 2, [0x208] = 6, [0x216] = 2, [0x217] = 6, [0x221] = 2, [0x222] = 6 }   -- bytes before the header
 
 function M.u16(text, at)
@@ -74,6 +75,55 @@ end
 
 function M.section()
   return M.block(M.SECTION, M.le32(0x1A2B3C4D) .. M.le16(1) .. M.le16(2) .. ("\255"):rep(8))
+end
+
+function M.machine(name)
+  return M.block(M.MACHINE, M.le32(2) .. M.le64(2 ^ 30) .. M.le64(32768) .. name .. ("\0"):rep(128 - #name) .. M.le64(0):rep(4))
+end
+
+-- params: array of byte strings as they stand on the wire; ts: ns since the epoch, below 2^53
+function M.event(code, tid, ts, params, large)
+  local lens, values = {}, table.concat(params)
+  for i, p in ipairs(params) do
+    lens[i] = large and M.le32(#p) or M.le16(#p)
+  end
+  lens = table.concat(lens)
+  return M.block(large and M.LARGE_EVENT or M.EVENT, M.le16(0) .. M.le64(ts) .. M.le64(tid) .. M.le32(26 + #lens + #values)
+    .. M.le16(code) .. M.le32(#params) .. lens .. values)
+end
+
+local function text(s)
+  return M.le16(#s) .. s
+end
+
+-- { tid, pid, ptid, comm, exe, args, env, cgroups (blobs), cwd, uid, gid, flags, sid, vpgid, caps, ... }: what is left out is
+-- what an ordinary process of root's has.
+function M.process(p)
+  local pid = p.pid or p.tid
+  local e = M.le64(p.tid) .. M.le64(pid) .. M.le64(p.ptid or 1) .. M.le64(p.sid or pid) .. M.le64(p.vpgid or pid)
+    .. text(p.comm or "sh") .. text(p.exe or "sh") .. text(p.exepath or "/bin/sh") .. text(p.args or "") .. text(p.cwd or "/")
+    .. M.le64(p.fdlimit or 1024) .. M.le32(p.flags or 0) .. M.le32(p.uid or 0) .. M.le32(p.gid or 0) .. M.le32(0):rep(3)
+    .. M.le64(0):rep(2) .. text(p.env or "") .. M.le64(p.vtid or p.tid) .. M.le64(p.vpid or pid) .. text(p.cgroups or "") .. text("/")
+    .. M.le64(0) .. M.le32(p.tty or 0) .. M.le32(p.loginuid or 0) .. "\0" .. M.le64(p.caps or 0):rep(3)
+  return M.le32(#e + 4) .. e
+end
+
+function M.processes(list)
+  local out = {}
+  for i, p in ipairs(list) do
+    out[i] = M.process(p)
+  end
+  return M.block(M.PROCESSES, table.concat(out))
+end
+
+-- IPv4 addresses of 4 bytes
+function M.interfaces(addresses)
+  local out = {}
+  for i, address in ipairs(addresses) do
+    local e = M.le16(1) .. M.le16(4) .. address .. "\255\255\255\0" .. address .. M.le64(0) .. "eth0"
+    out[i] = M.le32(#e) .. e
+  end
+  return M.block(M.INTERFACES, table.concat(out))
 end
 
 -- Replaces the bytes at `at`.

@@ -224,9 +224,10 @@ struct gate_step {
 	int32_t next[2];
 };
 
+enum gate_verdict { GATE_PASSES, GATE_BY_TYPE, GATE_BY_PROCESS, GATE_BY_DESCRIPTOR, GATE_BY_CONDITION, GATE_VERDICTS };
+
 struct gate_stats {
-	uint64_t asked;			/* events of a wanted type */
-	uint64_t by_process, by_descriptor, by_condition;	/* dismissed there */
+	uint64_t verdicts[GATE_VERDICTS];	/* events of a wanted type, by what became of them */
 };
 
 int ruleset_gate(struct ruleset *rs, uint32_t entries);
@@ -236,6 +237,8 @@ int ruleset_gate_part(struct ruleset *rs, uint32_t entry, uint32_t scope, int32_
 /* The entry can match events of this code (sc: as ruleset_want(), which this implies), and its whole condition there is
  * the program; -1: nobody knows. Entries of one code come in order; the program is that of the first call. */
 int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc, int32_t program);
+/* What the gate would do if this were the only entry: GATE_PASSES, or which part of the condition is in the way. */
+int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry);
 /* Counts since ruleset_gate(), of events of one code. */
 void ruleset_gate_stats(const struct ruleset *rs, uint32_t code, struct gate_stats *stats);
 

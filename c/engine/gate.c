@@ -346,31 +346,43 @@ static bool condition_part(struct gate *g, const struct evt *e, const struct typ
 	return false;
 }
 
+/* Of the entries in `passing`. */
+static enum gate_verdict judge(struct gate *g, const struct evt *e, const struct type *type)
+{
+	if (!process_part(g, e))
+		return GATE_BY_PROCESS;
+	if (!descriptor_part(g, e))
+		return GATE_BY_DESCRIPTOR;
+	return condition_part(g, e, type) ? GATE_PASSES : GATE_BY_CONDITION;
+}
+
 bool gate_pass(struct ruleset *rules, const struct evt *e)
 {
 	struct gate *g;
 	const struct type *type;
-	struct gate_stats *stats;
+	enum gate_verdict verdict;
 
 	if (!rules || !event_is_seen(e->h.code) || !ruleset_wants(rules, e->h.code, e->h.sc))
 		return false;
 	g = rules->gate;
 	if (!g || !(type = &g->types[e->h.code])->entries)
 		return true;	/* somebody wants them all */
-	stats = &g->stats[e->h.code];
-	stats->asked++;
 	memcpy(g->passing, type->entries, g->words * sizeof *g->passing);
-	if (!process_part(g, e)) {
-		stats->by_process++;
-		return false;
-	}
-	if (!descriptor_part(g, e)) {
-		stats->by_descriptor++;
-		return false;
-	}
-	if (!condition_part(g, e, type)) {
-		stats->by_condition++;
-		return false;
-	}
-	return true;
+	verdict = judge(g, e, type);
+	g->stats[e->h.code].verdicts[verdict]++;
+	return verdict == GATE_PASSES;
+}
+
+int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry)
+{
+	struct gate *g = rs->gate;
+	const struct type *type = g ? &g->types[e->h.code] : NULL;
+
+	if (!g || entry >= g->entries)
+		return -EINVAL;
+	if (!type->entries || !(type->entries[entry / 64] >> entry % 64 & 1))
+		return GATE_BY_TYPE;
+	memset(g->passing, 0, g->words * sizeof *g->passing);
+	g->passing[entry / 64] = 1ull << entry % 64;
+	return (int)judge(g, e, type);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "host.h"
 
-void host_init(struct host *h)
+void host_view_init(struct host_view *h)
 {
 	const char *root = getenv("HOST_ROOT");
 

@@ -16,7 +16,7 @@ int state_init(struct state *st, const struct engine_limits *limits)
 	if (!limits)
 		limits = &defaults;
 	*st = (struct state){ 0 };
-	host_init(&st->host);
+	host_view_init(&st->host);
 	st->strings = intern_new(limit(limits->max_strings, ENGINE_MAX_STRINGS));
 	st->fds = fds_new(limit(limits->max_fds, ENGINE_MAX_FDS), limit(limits->max_fd_bytes, ENGINE_MAX_FD_BYTES));
 	st->users = users_new(limit(limits->max_user_bytes, ENGINE_MAX_USER_BYTES));

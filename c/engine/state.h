@@ -37,7 +37,7 @@ struct state {
 	struct containers *containers;
 	struct ifaces *ifaces;
 	struct machine machine;
-	struct host host;
+	struct host_view host;
 	uint64_t first_ts;		/* of the first event that is no meta event; 0: none yet */
 	uint32_t table_epoch;		/* users, groups, interfaces, containers changed */
 	uint32_t lineage_epoch;		/* some process's ancestors changed */

@@ -27,6 +27,22 @@ end
 
 -- ------------------------------------------------------------------ trees
 
+-- What people write from habit, and POSIX has otherwise.
+local REGEX_ADVICE = {
+  { "\\d", "for \\d write [0-9]" }, { "\\w", "for \\w write [A-Za-z0-9_]" }, { "\\s", "for \\s write [[:space:]]" },
+  { "(?", "groups are just (a|b), and there are no flags: for (?i)a write [aA]" },
+}
+
+local function regex_hint(check)
+  for _, row in ipairs(check.op == core.C.OP_REGEX and REGEX_ADVICE or {}) do
+    for _, value in ipairs(check.values or {}) do
+      if value.text:find(row[1], 1, true) then
+        return row[2]
+      end
+    end
+  end
+end
+
 -- Leaves are remembered on their check; those that keep state between events are made anew for each rule.
 local function leaf_of(checker, check, own)
   local known = check.leaf or own[check]
@@ -36,6 +52,7 @@ local function leaf_of(checker, check, own)
   local id, scope = ruleset.leaf(checker.rs, check)
   if not id then
     check.err = scope
+    check.err.hint = regex_hint(check)
     return nil, check.err
   end
   local leaf = { kind = "leaf", id = id, scope = scope, check = check }

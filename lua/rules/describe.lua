@@ -257,14 +257,15 @@ end
 -- ------------------------------------------------------------------ macros and lists
 
 local function describe_macro(result, macro)
+  local ast = macro.definition.ast
   local names, lists = references(result.state, macro.definition.cond)
-  local fields, operators = compiled_details(macro.definition.ast)
+  local fields, operators = compiled_details(ast)
+  local events = event_names(lower.events(lower.nnf(tree_of(ast))))
   return {
     info = { name = macro.name, condition = macro.condition },
     details = {
       used = macro.used, macros = names, lists = lists, condition_fields = fields, condition_operators = operators,
-      condition_compiled = M.ast_text(macro.definition.ast), events = event_names(lower.events(lower.nnf(tree_of(macro.definition.ast)))),
-      plugins = json.array(),
+      condition_compiled = M.ast_text(ast), events = events, plugins = json.array(),
     },
   }
 end

@@ -152,7 +152,7 @@ describe("override", function()
   end)
 
   it("has to fit", function()
-    assert.same({ "9:14: 'priority' cannot be used with 'append'" }, errors(override("  priority: error", "priority: append")))
+    assert.same({ "9:14: 'priority' cannot be appended to" }, errors(override("  priority: error", "priority: append")))
     assert.same({ "9:20: 'desc' can be overridden by 'append' or 'replace' only" }, errors(override("  desc: x", "desc: add")))
     assert.same({ "9:14: 'override' wants to append 'desc', but there is no 'desc' here" },
       errors(override("  output: x", "desc: append, output: append")))

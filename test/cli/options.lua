@@ -12,6 +12,12 @@ return function(tool, falco)
     { { "--list-events" }, "openat" },
     { { "--support" }, "version" },
     { { "--config-schema" }, "rules_files" },
+    { { "--rule-schema" }, "skip%-if%-unknown%-filter" },
+    { { "--dump-ast", "Interactive shell in a container", "-r", "rules/falco_rules.yaml" }, "leaf %d+ %(self%)" },
+    { { "--dump-code", "Interactive shell in a container", "-r", "rules/falco_rules.yaml" }, "C%.leaf%(e, %d+%)" },
+    { { "-L", "-r", "rules/falco_rules.yaml", "-o", "json_output=true" }, '"condition_compiled":"' },
+    { { "-l", "Interactive shell in a container", "-r", "rules/falco_rules.yaml", "-o", "json_output=true" }, '^{"rules":%[{"details":' },
+    { { "-V", "rules/falco_rules.yaml", "-o", "json_output=true" }, '"schema_valid":true' },
     { { "replay", "--help" }, "[Cc]apture" },
   } do
     local r = run(unpack(case[1]))
@@ -30,6 +36,7 @@ return function(tool, falco)
   for _, case in ipairs{
     { { "--no-such-flag" }, "no%-such%-flag" },
     { { "replay" }, "file" },
+    { { "--dump-ast", "Interactive shell in a contaner", "-r", "rules/falco_rules.yaml" }, "did you mean 'Interactive shell in a container'" },
     { { "--format", "xml", "--list" }, "xml" },
     { { "-c", "/nowhere/falco.yaml" }, "/nowhere/falco%.yaml" },
     { { "replay", "test/data/sensitive.scap", "-r", "/nowhere/rules.yaml" }, "/nowhere/rules%.yaml" },

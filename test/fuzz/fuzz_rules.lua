@@ -29,8 +29,8 @@ local function check_diagnostic(d, lines)
 end
 
 local function check_diagnostics(diags, text)
-  local _, lines = (text .. "\n"):gsub("\r\n?", "\n"):gsub("\n", "")
-  for _, d in ipairs(diags.items) do check_diagnostic(d, math.max(lines, 1)) end
+  local _, breaks = text:gsub("\r\n?", "\n"):gsub("\n", "")
+  for _, d in ipairs(diags.items) do check_diagnostic(d, breaks + 1) end
   local shown = diags:render()
   assert(not shown:find("[%z\1-\8\11-\31\127]"), "control characters in messages")
   json.encode(results.of({ name = "r.yaml", text = text }, diags))
