@@ -9,9 +9,9 @@
 --   check.report(errors, where, rope)             as diagnostics, each once even if several rules share the macro; where: the
 --                                                 context of the rule's condition; rope: its own text
 --   check.skip(errors, where)                     see there
+--   check.settle(checker, tree)                   no message will be about it any more: drops what only messages need
 --   check.warn(where, tree)                       what is allowed but probably not meant
 --   checker.leaves[id] = text of the leaf
-local bit = require "bit"
 local context = require "rules.context"
 local core = require "core"
 local ffi = core.ffi
@@ -22,7 +22,7 @@ local ruleset = require "rules.ruleset"
 local M = {}
 
 function M.new(rs)
-  return { rs = rs, leaves = {} }
+  return { rs = rs, leaves = {}, values = {} }
 end
 
 -- ------------------------------------------------------------------ trees
@@ -214,8 +214,7 @@ local function warn_deprecated(where, check, operand)
   for _, input in ipairs(operand.inputs or operand.items or {}) do
     warn_deprecated(where, check, input)
   end
-  local i = operand.kind == "field" and core.C.field_find(operand.name, #operand.name) or -1
-  if i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_DEPRECATED) ~= 0 then
+  if operand.kind == "field" and ruleset.has_flag(operand.name, core.C.FIELD_DEPRECATED) then
     local at = place(check, operand.from, operand.stop)
     context.warn(context_of(where, check, at), "LOAD_DEPRECATED_ITEM", at,
       ("field '%s' is deprecated"):format(operand.name), { deprecated_field = operand.name })
@@ -237,6 +236,20 @@ function M.warn(where, tree)
   warn_deprecated(where, check, check.left)
   if check.right then
     warn_deprecated(where, check, check.right)
+  end
+end
+
+-- Conditions that use the same large list each have it written out: of equal leaves one keeps its values, and all that is
+-- known of where they stood goes.
+function M.settle(checker, tree)
+  for _, child in ipairs(tree) do
+    M.settle(checker, child)
+  end
+  local check = tree.check
+  if check then
+    local known = checker.values[tree.id]
+    checker.values[tree.id] = known or check.values
+    check.values, check.rope = known or check.values, nil
   end
 end
 

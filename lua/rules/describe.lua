@@ -4,13 +4,13 @@
 --   describe.all(result) -> table for json.encode            result: of rules.load(), without errors
 --   describe.rule(result, "My rule") -> table, or nil and a message
 --   describe.ast_text(ast) -> the condition on one line, lists and macros replaced
-local bit = require "bit"
 local core = require "core"
 local diag = require "diag"
 local expand = require "rules.expand"
 local grammar = require "rules.grammar"
 local json = require "json"
 local lower = require "rules.lower"
+local ruleset = require "rules.ruleset"
 local sorted_keys = require "sorted_keys"
 
 local M = {}
@@ -212,16 +212,11 @@ local function formatted_fields(rule)
   return next(out) and out or nil
 end
 
-local function is_container(name)
-  local i = core.C.field_find(name, #name)
-  return i >= 0 and bit.band(core.C.field_info(i).flags, core.C.FIELD_CONTAINER) ~= 0
-end
-
 -- Upstream has container fields from a plugin: programs that ask which plugins a rule needs get the same answer.
 local function plugins_of(...)
   for _, names in ipairs{ ... } do
     for _, name in ipairs(names) do
-      if is_container(name:match("^[^%[]*")) then
+      if ruleset.has_flag(name:match("^[^%[]*"), core.C.FIELD_CONTAINER) then
         return json.array{ "container" }
       end
     end

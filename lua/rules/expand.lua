@@ -6,6 +6,7 @@
 --   expand.rope(state, pieces)         pieces joined by a blank
 --   expand.substitute(state, rope)     a rope with all lists replaced; used ones are marked
 --   expand.macros(state)               every macro gets `ast`, `checks` (their number, macros inside included) and `depth`
+--   expand.settle(ast)                 no message will be about the tree any more
 --   expand.resolve(state, ast, user)   macro nodes get `macro`; false: some could not (reported)
 --                                      user: { ctx, sees = visible up to this index, in_macro }
 local context = require "rules.context"
@@ -18,7 +19,8 @@ local M = {}
 
 M.MAX_CHECKS = 50000		-- of one rule, with all its macros
 M.MAX_DEPTH = 1200		-- of its tree
-local MAX_TEXT = 4 * 1024 * 1024
+local MAX_TEXT = 4 * 1024 * 1024	-- of one condition, lists replaced
+local MAX_TEXTS = 16 * 1024 * 1024	-- what lists may add to all of them
 local MAX_ITEMS = 500000	-- of all lists, lists inside lists dissolved
 local MAX_NESTED = 200		-- lists inside lists, macros inside macros, when redefinitions turn their order around
 
@@ -122,7 +124,7 @@ local function find_name(text, name, at)
   end
 end
 
--- Replaces every occurrence of one list. An empty list takes a comma beside it along.
+-- Replaces every occurrence of one list. An empty list takes a comma beside it along. nil: the text gets too long.
 local function substitute_one(source, list)
   local text = source.text
   local from, stop = find_name(text, list.name, 1)
@@ -149,6 +151,9 @@ local function substitute_one(source, list)
     rope.add(out, " ", use, at)
     add_items(out, list, use, at)
     rope.add(out, " ", use, at)
+    if out.len > MAX_TEXT then
+      return nil
+    end
     copied = stop
     from, stop = find_name(text, list.name, copied)
   end
@@ -158,22 +163,25 @@ local function substitute_one(source, list)
 end
 
 function M.substitute(state, source)
-  local words = {}
+  local words, written = {}, #source.text
+  if (state.list_bytes or 0) > MAX_TEXTS then
+    return nil, ("lists make the conditions longer than %d bytes in all"):format(MAX_TEXTS)
+  end
   note_words(words, source.text)
   for _, list in ipairs(state.lists.order) do
     if (words[list.name] or list.odd) and list.name ~= "" then
       local before = source
       source = substitute_one(source, list)
-      if source ~= before then
+      if not source then
+        return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
+      elseif source ~= before then
         for _, node in ipairs(list.flat) do
           note_words(words, node.text)
         end
       end
-      if #source.text > MAX_TEXT then
-        return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
-      end
     end
   end
+  state.list_bytes = (state.list_bytes or 0) + #source.text - written
   return source
 end
 
@@ -281,6 +289,16 @@ function M.resolve(state, ast, user)
     good = M.resolve(state, child, user) and good
   end
   return good
+end
+
+-- After all messages: macro nodes of a rule need not know any more where they stood.
+function M.settle(ast)
+  if ast.kind == "macro" then
+    ast.rope = nil
+  end
+  for _, child in ipairs(ast) do
+    M.settle(child)
+  end
 end
 
 -- Number of checks and depth of a tree, macros inside measured first. `measure` is called for each macro met.

@@ -101,6 +101,7 @@ local function checked_tree(checker, ast, where, skip_unknown, own)
   local tree, errors = check.tree(checker, ast)
   if tree then
     check.warn(where, tree)
+    check.settle(checker, tree)
     return tree
   elseif skip_unknown and check.skip(errors, where) then
     return nil, true
@@ -122,6 +123,7 @@ local function lowered(state, checker, source, ctx, where, opts)
   if not tree then
     return nil, skipped
   end
+  expand.settle(ast)
   tree = lower.nnf(tree)
   return { ast = ast, tree = tree, events = lower.events(tree) }
 end

@@ -16,7 +16,6 @@
 --         .deprecated   { {name =, from =, stop =}, ... } fields that are
 --         .lenient      the format began with "*"
 --         .text         the format
-local bit = require "bit"
 local core = require "core"
 local diag = require "diag"
 local ffi = core.ffi
@@ -68,13 +67,8 @@ local function is_transformer(text, at)
   return name and grammar.transformers()[name]
 end
 
-local function has_flag(operand, flag)
-  local i = core.C.field_find(operand.name, #operand.name)
-  return i >= 0 and bit.band(core.C.field_info(i).flags, flag) ~= 0
-end
-
 local function is_filter_only(operand)
-  return operand.kind == "field" and has_flag(operand, core.C.FIELD_FILTER_ONLY)
+  return operand.kind == "field" and ruleset.has_flag(operand.name, core.C.FIELD_FILTER_ONLY)
 end
 
 -- ------------------------------------------------------------------ building a plan
@@ -103,7 +97,7 @@ function Builder:expr(operand)
 end
 
 function Builder:note_deprecated(operand)
-  if has_flag(operand, core.C.FIELD_DEPRECATED) then
+  if ruleset.has_flag(operand.name, core.C.FIELD_DEPRECATED) then
     self.deprecated[#self.deprecated + 1] = { name = operand.name, from = operand.from, stop = operand.stop }
   end
 end

@@ -4,6 +4,7 @@
 --   ruleset.operand(rs, operand) -> expression id, or nil and an error
 --   ruleset.leaf(rs, check) -> leaf id, scope (SCOPE_*); or nil and an error
 --   ruleset.output(rs, { expression id, ... }) -> output id
+--   ruleset.has_flag("evt.dir", FIELD_*) -> bool
 --   errors: { message, from, stop (of the text the operand or check was parsed from), unknown = field or event unknown }
 --   ruleset.stateful(check): its leaf remembers something from event to event, so every rule wants one of its own
 local bit = require "bit"
@@ -16,6 +17,18 @@ local ENOENT = -2
 
 local function failure(node, err, unknown)
   return { message = core.message(err), from = node.from, stop = node.stop, unknown = unknown }
+end
+
+-- FIELD_* bits of a field's name; 0: there is no such field.
+local flags_of = setmetatable({}, { __index = function(cache, name)
+  local i = core.C.field_find(name, #name)
+  cache[name] = i >= 0 and core.C.field_info(i).flags or 0
+  return cache[name]
+end })
+
+-- Does a field have this flag? Names without their arguments.
+function M.has_flag(name, flag)
+  return bit.band(flags_of[name], flag) ~= 0
 end
 
 local operand

@@ -119,6 +119,19 @@ describe("hostile lists and macros", function()
     assert.matches("has more than 50000 comparisons", load(macros .. rule("m20"))[1])
   end)
 
+  it("are pasted into conditions no further than a limit", function()
+    -- the items of a list may be names of lists that come later in the file: they are replaced in turn
+    local lists = "- list: a\n  items: [" .. counted(100, "b", ", ") .. "]\n- list: b\n  items: [" .. counted(100, "c", ", ")
+      .. "]\n- list: c\n  items: [" .. counted(10000, "d", ", ") .. "]\n"
+    assert.matches("with its lists the condition is longer than %d+ bytes", load(lists .. rule(E .. "proc.name in (a)"))[1])
+    local wide = "- list: w\n  items: [" .. counted(20000, "word#", ", ") .. "]\n"
+    local text = {}
+    for i = 1, 400 do
+      text[i] = support.rule("r" .. i, E .. "proc.name in (w)")
+    end
+    assert.matches("lists make the conditions longer than %d+ bytes in all", load(wide .. table.concat(text))[1])
+  end)
+
   it("refer to themselves in a circle of thousands", function()
     local text = counted(3000, "- macro: m#\n  condition: evt.type = open\n")
     for i = 1, 3000 do
