@@ -50,7 +50,7 @@ local walk
 
 local function entry(path, spec)
   line(".TP")
-  line("\\fB", escape(path), "\\fP  (", escape(kind_of(spec) .. default_of(spec)), ")")
+  line("\\fB", escape(path):gsub("%.", ".\\&"), "\\fP  (", escape(kind_of(spec) .. default_of(spec)), ")")
   if spec.alias then
     line("Old name of \\fB", escape(spec.alias), "\\fP.")
   else
