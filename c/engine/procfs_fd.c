@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "procfs_read.h"
 #include "parse.h"
@@ -178,18 +179,34 @@ static bool file_draft(struct procfs *p, int dir, int fds, const char *number, s
 	return true;
 }
 
-static bool socket_draft(struct procfs *p, int dir, uint64_t ino, struct fd_draft *d)
+/* Tables leave out netlink sockets without an address; the socket itself says what it is. */
+static bool is_netlink(int fds, const char *number)
+{
+	char path[64], name[16];
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", fds, number);
+	n = getxattr(path, "system.sockprotoname", name, sizeof name);
+	return n > 0 && str_starts((struct str){ name, (uint32_t)n }, STR("NETLINK"));
+}
+
+static bool socket_draft(struct procfs *p, int dir, int fds, const char *number, uint64_t ino, struct fd_draft *d)
 {
 	uint64_t ns = 0;
 
 	d->ino = ino;
 	if (sock_tables_find(&p->socks, ino, d))
 		return true;
-	if (!p->with_sockets)
+	if (p->with_sockets) {
+		namespace_of(dir, "ns/net", &ns);
+		sock_tables_read(&p->socks, dir, ns, p->lines, p->deadline);
+		if (sock_tables_find(&p->socks, ino, d))
+			return true;
+	}
+	if (!is_netlink(fds, number))
 		return false;
-	namespace_of(dir, "ns/net", &ns);
-	sock_tables_read(&p->socks, dir, ns, p->lines, p->deadline);
-	return sock_tables_find(&p->socks, ino, d);
+	d->type = FD_NETLINK;
+	return true;
 }
 
 static bool anon_draft(int dir, int fds, const char *number, struct str link, struct fd_draft *d)
@@ -215,7 +232,7 @@ static bool fd_draft(struct procfs *p, int dir, int fds, const char *number, str
 	if (!link_text(fds, number, p->link, &link))
 		return false;
 	if (link_number(link, "socket", &ino))
-		return socket_draft(p, dir, ino, d);
+		return socket_draft(p, dir, fds, number, ino, d);
 	if (link_number(link, "pipe", &ino)) {
 		*d = (struct fd_draft){ .type = FD_FIFO, .ino = ino, .name = link, .raw = STR("") };
 		return true;
