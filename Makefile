@@ -10,9 +10,10 @@ PREFIX  ?= /usr
 SYSCONF ?= /etc
 DESTDIR ?=
 
-PKGS     := luajit yaml-0.1 libisal jansson
+PKGS     := luajit yaml-0.1 libisal jansson libbpf
 CC       ?= gcc
 CXX      ?= g++
+CLANG    ?= clang
 LUAJIT   ?= luajit
 VERSION  := $(shell cat VERSION)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -25,8 +26,8 @@ CSTD     := -std=gnu2x -Wstrict-prototypes -Wmissing-prototypes
 CXXSTD   := -std=c++17
 LIBS      = $(shell pkg-config --libs $(PKGS)) -l:liblua5.1-lpeg.a $(shell pkg-config --libs re2) -lpthread -lm -ldl
 
-ENGINE_C  := $(wildcard c/*.c c/engine/*.c)
-ENGINE_C  := $(filter-out c/main.c c/lua.c,$(ENGINE_C))
+ENGINE_C  := $(wildcard c/*.c c/driver/*.c c/engine/*.c)
+ENGINE_C  := $(filter-out c/main.c c/lua.c c/driver/kmod.c %.bpf.c,$(ENGINE_C))
 ENGINE_CC := $(wildcard c/engine/*.cc)
 ENGINE_O  := $(ENGINE_C:%.c=$(B)/%.o) $(ENGINE_CC:%.cc=$(B)/%.o)
 MAIN_O    := $(B)/c/main.o $(B)/c/lua.o $(B)/embed.o
@@ -55,7 +56,7 @@ help:
 
 # ---------------------------------------------------------------- dependencies
 DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev libisal-dev \
-	libjansson-dev libre2-dev libcmocka-dev lua-busted dpkg-dev clang
+	libjansson-dev libre2-dev libcmocka-dev lua-busted dpkg-dev clang libbpf-dev libelf-dev zlib1g-dev
 
 deps:
 	$(Q).ci/deps $(DEPS)
@@ -89,6 +90,16 @@ $(B)/modules: FORCE
 
 .PHONY: FORCE
 FORCE:
+
+# the kernel's side of the driver, and who carries it
+PROBE := $(B)/c/driver/probe.bpf.o
+$(PROBE): c/driver/probe.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -O2 -g -target bpf -std=gnu2x -ffreestanding -Wall -Werror -D__TARGET_ARCH_x86 -MMD -MP -c -o $@ $<
+
+$(B)/c/driver/source_bpf.o: $(PROBE)
+$(B)/c/driver/source_bpf.o: ALLFLAGS += -DPROBE_OBJECT='"$(PROBE)"'
 
 $(B)/%.o: %.c
 	$(call say,CC,$<)

@@ -4,7 +4,7 @@
 --   local options, message, hint = cli.parse({ "-r", "rules.yaml" })
 --
 -- On success `options` holds
---   command          nil | "replay" | "events"
+--   command          nil | "replay" | "events" | "record"
 --   file             capture file of a command
 --   config, rules, set, validate, describe, seconds, format, print, pidfile ...   see the table below
 --   help             the help text, when it was asked for
@@ -120,29 +120,45 @@ end
 
 local COMMANDS = {
   { name = "replay", doc = "Run rules over a capture file." },
-  { name = "events", doc = "Print the events of a capture file." },
+  { name = "events", doc = "Print the events of a capture file, or of this host." },
+  { name = "record", doc = "Write the events of this host to a capture file." },
 }
 
 -- By command: what it alone has, and the options of all that go with it.
-local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common } }
+local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
 end
 
+-- Options of what writes a capture.
+local function add_write(parser)
+  parser:flag("--plain", "With -w: not compressed."):target("write_plain")
+  parser:flag("--only", "With -w: without the events that only update the tables of whoever reads the file.")
+    :target("write_only")
+end
+
 function ADD.events(parser)
-  parser:argument("file", "Capture file, or - for standard input.")
+  parser:argument("file", "Capture file, or - for standard input; none with --live."):args("?")
   parser:argument("condition", "Only events that match, as in a rule."):args("?")
+  parser:flag("--live", "Events of this host, as they happen."):target("live")
   parser:option("-p --print",
     "One line for each event: text with %fields; with * in front also events that lack some of them.")
     :argname("<format>"):target("event_format")
   parser:flag("--json", "One JSON object for each event."):target("event_json")
   parser:option("-w --write", "Write the events to a capture file, or to standard output (-), instead of printing them.")
     :argname("<file>"):target("write")
-  parser:flag("--plain", "With -w: not compressed."):target("write_plain")
-  parser:flag("--only", "With -w: without the events that only update the tables of whoever reads the file.")
-    :target("write_only")
+  add_write(parser)
 end
+
+function ADD.record(parser)
+  parser:argument("condition", "Only events that match, as in a rule."):args("?")
+  parser:option("-w --write", "The capture file, or - for standard output."):argname("<file>"):target("write")
+  parser:option("--seconds", "End after this many seconds."):argname("<seconds>"):convert(seconds):target("seconds")
+  add_write(parser)
+end
+
+local WANTS_FILE = "this command wants a capture file, or - for standard input"
 
 local function set_widths(parser)
   return parser:usage_max_width(100):help_max_width(100)
@@ -182,7 +198,7 @@ end
 -- argparse appends its suggestions on a line of their own; for a flag of one letter it would suggest all others.
 local function one_line(message)
   if message:find("^unknown option '%-.'") then message = message:gsub("\n.*", "") end
-  return (message:gsub("^missing argument 'file'", "this command wants a capture file, or - for standard input")
+  return (message:gsub("^missing argument 'file'", WANTS_FILE)
     :gsub("\nDid you mean one of these: (.*)%?$", " (did you mean one of %1?)")
     :gsub("\nDid you mean (.*)%?$", " (did you mean %1?)"))
 end
@@ -217,12 +233,30 @@ local function check_write(result)
   return flag and flag .. " goes with -w, which is not there" or nil
 end
 
+-- By command: sorts out what stands where. Returns nil, or what is wrong.
+local TAKE = {}
+
+function TAKE.events(result)
+  if not result.live then return not result.file and WANTS_FILE or nil end
+  if result.condition then return "--live and a capture file do not go together" end
+  result.condition, result.file = result.file, nil
+  return nil
+end
+
+function TAKE.record(result)
+  if not result.write then return "this command wants -w FILE, the capture file to write" end
+  result.live = true
+  return nil
+end
+
 local function check_command(result)
   if not result.command then return nil end
+  local wrong = TAKE[result.command] and TAKE[result.command](result)
+  if wrong then return wrong end
   if result.file == "" then return "the name of the capture file is empty; - is standard input" end
-  local flag = first_given(result, MODES) or result.command == "events" and first_given(result, NOT_FOR_EVENTS)
+  local flag = first_given(result, MODES) or result.command ~= "replay" and first_given(result, NOT_FOR_EVENTS)
   if flag then return ("%s and the command '%s' do not go together"):format(flag, result.command) end
-  return result.command == "events" and check_write(result) or nil
+  return result.command ~= "replay" and check_write(result) or nil
 end
 
 local function check(result)
@@ -264,7 +298,9 @@ function M.parse(args)
     return result
   end
   if type(result.list) == "table" then result.list = result.list[1] or "" end
-  if type(result.condition) == "table" then result.condition = result.condition[1] end
+  for _, name in ipairs{ "condition", "file" } do
+    if type(result[name]) == "table" then result[name] = result[name][1] end
+  end
   local message = check(result)
   if message then return nil, message end
   result.notes = collect_notes(result)

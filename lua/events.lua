@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- `falco events FILE [CONDITION]`: the events that rules can see, one line each, or with -w a capture of them.
+-- `falco events FILE [CONDITION]`: the events that rules can see, one line each, or with -w a capture of them. With --live
+-- those of this host as they happen; `falco record` is that with -w.
 local core = require("core")
 local diag = require("diag")
 local format = require("format")
@@ -42,6 +43,7 @@ local function matcher(ruleset, options, diags, all)
 end
 
 local function loop(eng, prog, see, options)
+  if options.live then return run.loop(eng, prog, see, function() core.C.sys_flush(1) end) end
   if options.seconds then return run.loop_until(eng, prog, see, options.seconds) end
   return run.loop(eng, prog, see)
 end
@@ -88,12 +90,12 @@ local function print_events(config, options)
   local diags = diag.new()
   local ruleset = core.ffi.gc(C.ruleset_new(), C.ruleset_free)
   local plan = rules.output{ text = chosen_format(options), ruleset = ruleset, diag = diags, name = "format" }
-  local prog = matcher(ruleset, options, diags, options.seconds or not options.condition)
+  local prog = matcher(ruleset, options, diags, options.seconds and not options.live or not options.condition)
   if not plan or not prog then
     console.diagnostics(diags)
     return 1
   end
-  local eng, message = run.open_engine(config)
+  local eng, message = run.open_engine(config, nil, { seconds = options.seconds })
   if not eng then return fail(message) end
   local lines = format.lines(plan, ruleset, { json = options.event_json, clean = C.sys_isatty(1) })
   local result = drive(eng, ruleset, function() return print_lines(eng, prog, lines, options) end)
@@ -133,12 +135,13 @@ local function write_events(config, options)
   local C = core.C
   local diags = diag.new()
   local ruleset = core.ffi.gc(C.ruleset_new(), C.ruleset_free)
-  local prog = matcher(ruleset, options, diags, options.seconds)
+  local prog = matcher(ruleset, options, diags, options.seconds and not options.live)
   if not prog then
     console.diagnostics(diags)
     return 1
   end
-  local eng, message = run.open_engine(config, { path = options.write, flags = record_flags(options) })
+  local eng, message = run.open_engine(config, { path = options.write, flags = record_flags(options) },
+    { seconds = options.seconds })
   if not eng then return fail(message) end
   local function choose()
     C.engine_choose(eng)
@@ -152,7 +155,11 @@ end
 
 -- Returns the exit status.
 function M.run(config, options)
-  config.engine.kind, config.engine.replay.capture_file = "replay", options.file
+  if options.live then
+    config.engine.kind = "modern_ebpf"
+  else
+    config.engine.kind, config.engine.replay.capture_file = "replay", options.file
+  end
   return (options.write and write_events or print_events)(config, options)
 end
 

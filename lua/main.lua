@@ -149,7 +149,7 @@ local function dispatch(options, args)
   if #options.validate > 0 then return validate(options) end
   if options.describe_all or options.describe then return describe(options) end
   if options.dump_ast or options.dump_code then return dump(options) end
-  if options.command == "events" then return events(options) end
+  if options.command == "events" or options.command == "record" then return events(options) end
   return run(options)
 end
 

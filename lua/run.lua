@@ -12,6 +12,7 @@ local files = require("files")
 local format = require("format")
 local outputs = require("outputs")
 local rules = require("rules")
+local interest = require("rules.interest")
 local schema = require("schema")
 local sorted_keys = require("sorted_keys")
 local stats = require("stats")
@@ -173,15 +174,45 @@ local function open_replay(config, eng, err)
   return nil
 end
 
+-- Calls and tracepoints to report when nobody says: all of this machine but page faults, which are far too many.
+local function everything()
+  local set = core.ffi.new("struct syscall_set")
+  for sc = 0, core.C.syscall_count() - 1 do
+    local code = core.C.syscall_event(sc)
+    set.has[sc] = code ~= 0 and code ~= core.C.event_page_fault_code()
+  end
+  return set
+end
+
+-- Bytes of a buffer between kernel and engine: upstream's presets.
+local PRESETS = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 }
+
+-- live: { set = struct syscall_set or nil, seconds = }
+local function open_live(config, eng, err, live)
+  local driver = config.engine.modern_ebpf
+  local options = core.ffi.new("struct live_options", {
+    want = live.set or everything(), ring_bytes = PRESETS[driver.buf_size_preset] * 1048576,
+    cpus_per_ring = driver.cpus_for_each_buffer, drop_failed = driver.drop_failed_exit,
+    snaplen = config.falco_libs.snaplen, seconds = live.seconds or 0,
+  })
+  if core.C.engine_open_live(eng, options, err) < 0 then return core.message(err) end
+  return nil
+end
+
+local function is_live(config)
+  return config.engine.kind == "modern_ebpf"
+end
+
 local SOURCES = {
   replay = open_replay,
+  modern_ebpf = open_live,
   nodriver = function() return nil end,
 }
 
 local function check_kind(kind)
   if SOURCES[kind] then return nil end
   return ("engine.kind is '%s', which this build does not have; it has %s"):format(kind,
-    table.concat(schema.kinds, " and "))
+    table.concat(schema.kinds, ", "))
 end
 
 -- struct engine_limits of a configuration.
@@ -195,15 +226,16 @@ function M.limits(config)
 end
 
 -- An engine with its source open, or nil and a message. record: { path =, flags = RECORD_* }: what is read is also
--- written to a capture; nil: it is not.
-function M.open_engine(config, record)
+-- written to a capture; nil: it is not. live: { set =, seconds = }, for a source that is a driver: the struct syscall_set to
+-- report (nil: everything), and when to end.
+function M.open_engine(config, record, live)
   local C, err = core.C, core.err()
   local message = check_kind(config.engine.kind)
   if message then return nil, message end
   local eng = C.engine_new(M.limits(config), err)
   if eng == nil then return nil, core.message(err) end
   if record then C.engine_record(eng, record.path, record.flags) end
-  message = SOURCES[config.engine.kind](config, eng, err)
+  message = SOURCES[config.engine.kind](config, eng, err, live or {})
   if message then
     C.engine_free(eng)
     return nil, message
@@ -222,15 +254,20 @@ end
 M.want_all = want_all
 
 -- Until the source ends or `alert` says so. alert(evt, n): the first n of prog.hits matched; false ends the loop.
--- Returns what engine_next() returned last.
-function M.loop(eng, prog, alert)
+-- idle(): called now and then while a live source has nothing; nil: nothing to do. Returns what engine_next() returned last.
+function M.loop(eng, prog, alert, idle)
   local C = core.C
-  local evt, match, NEXT_EVENT = C.engine_evt(eng), prog.match, C.NEXT_EVENT
+  local evt, match, NEXT_EVENT, NEXT_IDLE = C.engine_evt(eng), prog.match, C.NEXT_EVENT, C.NEXT_IDLE
   while true do
     local r = C.engine_next(eng)
-    if r ~= NEXT_EVENT then return r end
-    local n = match(evt)
-    if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
+    if r == NEXT_EVENT then
+      local n = match(evt)
+      if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
+    elseif r ~= NEXT_IDLE then
+      return r
+    elseif idle then
+      idle()
+    end
   end
 end
 
@@ -292,10 +329,10 @@ local function run_loop(work, config, options)
   if config.engine.kind == "nodriver" then return wait(options.seconds) end
   local C, result, deadline = core.C, nil, nil
   repeat
-    if options.seconds then
+    if options.seconds and not is_live(config) then
       result, deadline = M.loop_until(work.eng, work.prog, alerter(work), options.seconds, deadline)
     else
-      result = M.loop(work.eng, work.prog, alerter(work))
+      result = M.loop(work.eng, work.prog, alerter(work), function() work.outs:flush() end)
     end
   until result ~= C.NEXT_STOPPED or not goes_on(work)
   return result
@@ -314,6 +351,19 @@ local function write_pid(path)
   return not ok and ("cannot write the process id to '%s': %s"):format(path, (message:gsub("^.*: ", ""))) or nil
 end
 
+-- What a live source has to report for the worker's rules: a struct syscall_set. Says what does not fit.
+local function watched(work)
+  local watch = interest.of(work.result, work.config.base_syscalls)
+  for _, name in ipairs(watch.unknown) do
+    console.warning(("base_syscalls.custom_set: no system call is called '%s'"):format(name))
+  end
+  if #watch.left_out > 0 then
+    console.warning("rules name system calls that are not watched (base_syscalls): " .. table.concat(watch.left_out, ", "))
+  end
+  console.info(("watching %d kinds of events: %s"):format(#watch.names, table.concat(watch.names, ", ")))
+  return watch.set
+end
+
 -- Gives a worker the rules that load_rules() brought: their program, and what alerts need of each.
 local function take_rules(work, loaded)
   work.ruleset, work.result = loaded.ruleset, loaded.result
@@ -324,7 +374,7 @@ local function take_rules(work, loaded)
     work.counts[i] = 0
   end
   work.prog = rules.compile(work.result, { matching = work.config.rule_matching })
-  if work.options.seconds then want_all(work.ruleset) end
+  if work.options.seconds and not is_live(work.config) then want_all(work.ruleset) end
 end
 
 -- A worker without a source: { config, options, ruleset, result, prog, formatter, prepared, counts }.
@@ -350,6 +400,10 @@ function M.reload(work, texts)
   local old_rules, old_counts = work.result.rules, work.counts
   take_rules(work, loaded)
   carry_counts(work, old_rules, old_counts)
+  if is_live(work.config) then
+    local err = core.err()
+    if core.C.engine_live_want(work.eng, watched(work), err) < 0 then console.error(core.message(err)) end
+  end
   core.C.engine_use(work.eng, work.ruleset)
   jit.flush()                               -- traces of the old code would only take up room
   return true, loaded.diags
@@ -371,7 +425,8 @@ local function set_up(work, config, options)
 
   work.outs, message = outputs.open(config, { unbuffered = options.unbuffered })
   if not work.outs then return message end
-  work.eng, message = M.open_engine(config)
+  local live = is_live(config) and { set = watched(work), seconds = options.seconds } or nil
+  work.eng, message = M.open_engine(config, nil, live)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
   if options.pidfile then return write_pid(options.pidfile) end

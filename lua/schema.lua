@@ -81,7 +81,7 @@ local function differs(...)
 end
 
 M.priorities = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
-M.kinds = { "replay", "nodriver" }            -- engine.kind values that this build can open
+M.kinds = { "modern_ebpf", "replay", "nodriver" }            -- engine.kind values that this build can open
 M.log_levels = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" }
 
 -- The number (0 = Emergency ... 7 = Debug) of a priority's name in any case, or nil.
@@ -137,7 +137,7 @@ M.root = map({
   }, "one step"), "switch rules on and off after loading, step by step") },
 
   { "engine", map({
-    { "kind", str("modern_ebpf", "where events come from; this build has " .. table.concat(M.kinds, " and "), { required = true,
+    { "kind", str("modern_ebpf", "where events come from; this build has " .. table.concat(M.kinds, ", "), { required = true,
       enum = { "kmod", "modern_ebpf", "replay", "nodriver" } }) },
     { "replay", map({
       { "capture_file", str("", "the .scap file to read") },
@@ -148,7 +148,7 @@ M.root = map({
     }, "kernel module") },
     { "modern_ebpf", map({
       { "cpus_for_each_buffer", int(2, "how many CPUs share a ring", { min = 0, max = 65535 }) },
-      { "buf_size_preset", int(4, "size of a ring, 1 to 10", { min = 0, max = 10 }) },
+      { "buf_size_preset", int(4, "size of a ring: 1 is 1 MiB, and each more doubles it", { min = 1, max = 10 }) },
       { "drop_failed_exit", bool(false, "leave failed system calls out") },
       { "disable_iterators", bool(false, "do not walk tasks with BPF iterators at start") },
     }, "eBPF probe") },
@@ -295,10 +295,9 @@ M.root = map({
     { "include_empty_values", bool(false, "zeros too") },
   }, "regular reports about the program itself") },
   { "base_syscalls", map({
-    { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out",
-      { missing = NOT_LIVE }) },
-    { "repair", bool(false, "watch the fewest calls that keep the state right", { missing = NOT_LIVE }) },
-    { "all", bool(false, "watch all calls that rules name, also very frequent ones", { missing = NOT_LIVE }) },
+    { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out") },
+    { "repair", bool(false, "watch the fewest calls that keep the state right") },
+    { "all", bool(false, "watch all calls that rules name, also very frequent ones") },
   }, "what a live source watches") },
   { "falco_libs", map({
     { "thread_table_size", limit(262144, "threads to keep in memory") },
@@ -307,7 +306,7 @@ M.root = map({
     { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at",
       { min = 0, missing = NOT_LIVE }) },
     { "snaplen", int(80, "bytes of data that a live source records per event, 0 for 80",
-      { min = 0, missing = NOT_LIVE, asks = function(v) return v ~= 0 and v ~= 80 end }) },
+      { min = 0, max = 65000 }) },
   }, "limits of the engine") },
   { "limits", map({
     { "fds_per_process", limit(4096, "descriptors of one process") },

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include "gate.h"
+#include "live.h"
 #include "load.h"
 #include "parse.h"
 #include "record.h"
@@ -16,7 +18,9 @@ struct engine {
 	struct arena scratch;
 	struct engine_limits limits;
 	struct ruleset *rules;
-	struct scap *capture;		/* NULL: no source */
+	struct scap *capture;		/* the source; NULL: */
+	struct live *live;		/* or this one; NULL: none */
+	uint32_t since_idle;		/* events that engine_next() kept to itself since it returned */
 	struct scap_rec rec;		/* the event at hand, as the source gave it */
 	struct recorder *recorder;	/* NULL: nothing is written */
 	char *record_path;		/* wanted of the next source; NULL: nothing */
@@ -51,24 +55,54 @@ void engine_free(struct engine *eng)
 	recorder_close(eng->recorder, &eng->err);
 	free(eng->record_path);
 	scap_close(eng->capture);
+	live_close(eng->live);
 	state_free(&eng->st);
 	arena_free(&eng->scratch);
 	free(eng);
 }
 
-int engine_open_replay(struct engine *eng, const char *path, struct err *err)
+/* Ends what was open; the sink is where the next source's lists go. 0 or -ENOMEM. */
+static int start(struct engine *eng, struct scap_sink *sink, struct err *err)
 {
-	struct scap_sink sink = load_sink(&eng->st);
-
 	scap_close(eng->capture);
 	eng->capture = NULL;
+	live_close(eng->live);
+	eng->live = NULL;
 	recorder_close(eng->recorder, &eng->err);
 	eng->recorder = NULL;
-	if (eng->record_path) {
-		if (!(eng->recorder = recorder_new(eng->record_flags, &eng->st)))
-			return err_set(err, ENOMEM, "out of memory");
-		sink = recorder_sink(eng->recorder, sink);
-	}
+	*sink = load_sink(&eng->st);
+	if (!eng->record_path)
+		return 0;
+	if (!(eng->recorder = recorder_new(eng->record_flags, &eng->st)))
+		return err_set(err, ENOMEM, "out of memory");
+	*sink = recorder_sink(eng->recorder, *sink);
+	return 0;
+}
+
+int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err)
+{
+	struct scap_sink sink;
+	int rc = start(eng, &sink, err);
+
+	if (rc < 0)
+		return rc;
+	if (!(eng->live = live_open(options, &eng->st, &sink, err)))
+		return -EINVAL;
+	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, -1, err) : 0;
+}
+
+int engine_live_want(struct engine *eng, const struct syscall_set *set, struct err *err)
+{
+	return eng->live ? live_want(eng->live, set, err) : 0;
+}
+
+int engine_open_replay(struct engine *eng, const char *path, struct err *err)
+{
+	struct scap_sink sink;
+	int rc = start(eng, &sink, err);
+
+	if (rc < 0)
+		return rc;
 	if (!(eng->capture = scap_open(path, &eng->limits, &sink, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, scap_fd(eng->capture), err) : 0;
@@ -145,25 +179,57 @@ static void decode(struct engine *eng, const struct scap_rec *rec)
 	eng->st.bad_params += rec->bad_params;
 }
 
+enum { AGAIN = NEXT_IDLE + 1 };
+
+/* NEXT_EVENT: there is a record. AGAIN: ask again. */
+static inline int read_capture(struct engine *eng, struct scap_rec *rec)
+{
+	int rc = scap_next(eng->capture, rec);
+
+	if (rc == -EINTR)
+		return AGAIN;	/* a signal while a pipe was quiet: look whether to stop */
+	if (rc < 0)
+		return err_set(&eng->err, -rc, "%s", scap_error(eng->capture));
+	return rc ? NEXT_EVENT : NEXT_END;
+}
+
+enum { EVENTS_PER_IDLE = 65536 };	/* that may pass before the caller is let in again */
+
+static int read_live(struct engine *eng, struct scap_rec *rec)
+{
+	int rc;
+
+	if (eng->since_idle++ >= EVENTS_PER_IDLE) {
+		eng->since_idle = 0;
+		return NEXT_IDLE;
+	}
+	rc = live_next(eng->live, rec);
+	if (rc < 0)
+		return err_set(&eng->err, -rc, "the driver failed: %s", strerror(-rc));
+	if (rc == LIVE_IDLE) {
+		eng->since_idle = 0;
+		return NEXT_IDLE;
+	}
+	return rc ? NEXT_EVENT : NEXT_END;
+}
+
 int engine_next(struct engine *eng)
 {
 	struct scap_rec *rec = &eng->rec;
 	int rc;
 
-	if (!eng->capture)
+	if (!eng->capture && !eng->live)
 		return NEXT_END;
 	for (;;) {
 		if (eng->recorder && (rc = recorder_settle(eng->recorder)) < 0)
 			return record_failed(eng, rc);
 		if (atomic_load_explicit(&eng->stop, memory_order_relaxed))
 			return NEXT_STOPPED;
-		rc = scap_next(eng->capture, rec);
-		if (rc == -EINTR)
-			continue;	/* a signal while a pipe was quiet: look whether to stop */
-		if (rc < 0)
-			return err_set(&eng->err, -rc, "%s", scap_error(eng->capture));
-		if (rc == 0)
-			return NEXT_END;
+		rc = eng->capture ? read_capture(eng, rec) : read_live(eng, rec);
+		if (rc == AGAIN)
+			continue;
+		if (rc != NEXT_EVENT)
+			return rc;
 		arena_reset(&eng->scratch);
 		decode(eng, rec);
 		eng->delivered += !(rec->flags & SCAP_UNNUMBERED);
@@ -244,7 +310,7 @@ const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value, b
 	};
 
 	if (i >= sizeof stats / sizeof stats[0])
-		return NULL;
+		return eng->live ? live_stat(eng->live, i - sizeof stats / sizeof stats[0], value, alarming) : NULL;
 	*value = stats[i].value;
 	*alarming = stats[i].alarming && stats[i].value > 0;
 	return stats[i].name;

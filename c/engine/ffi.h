@@ -64,6 +64,7 @@ bool event_is_exit(uint32_t code);
 bool event_is_seen(uint32_t code);			/* rules can see events of this code */
 bool event_is_from_syscall(uint32_t code);
 uint32_t event_async_code(void);
+uint32_t event_page_fault_code(void);
 uint32_t event_plugin_code(void);
 uint32_t syscall_count(void);
 const char *syscall_name(uint32_t sc);			/* "" for holes */
@@ -317,14 +318,29 @@ struct evt_head {
 	int64_t tid;
 };
 
-enum next_result { NEXT_END = 0, NEXT_EVENT = 1, NEXT_STOPPED = 2 };
+/* NEXT_IDLE: a live source has nothing now, or went on for a while: time to look after other things. */
+enum next_result { NEXT_END = 0, NEXT_EVENT = 1, NEXT_STOPPED = 2, NEXT_IDLE = 3 };
 
 struct engine *engine_new(const struct engine_limits *limits, struct err *err);	/* limits NULL: the defaults */
 void engine_free(struct engine *eng);
 /* path "-" is stdin. */
 int engine_open_replay(struct engine *eng, const char *path, struct err *err);
+/* This host: what the driver reports, and the state at the start from /proc. 0 anywhere: the default. */
+struct live_options {
+	struct syscall_set want;	/* see interest() */
+	uint64_t ring_bytes;		/* of each buffer between kernel and engine: a power of two */
+	uint32_t cpus_per_ring;		/* 0: one buffer for all */
+	uint32_t snaplen;		/* bytes of data that events keep */
+	uint32_t seconds;		/* after which engine_next() says NEXT_END; 0: never */
+	uint16_t full_port_first, full_port_last;	/* more bytes for these ports; last 0: none */
+	bool drop_failed;		/* without calls that failed */
+	bool self;			/* with what this process does */
+};
+int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err);
+/* Other rules: what is reported from now on. */
+int engine_live_want(struct engine *eng, const struct syscall_set *set, struct err *err);
 /*
- * What the next engine_open_replay() opens is also written to a capture (record.h): its chosen events, and unless
+ * What the next engine_open_replay() or engine_open_live() opens is also written to a capture (record.h): its chosen events, and unless
  * RECORD_ONLY, for state only, those that their tables need. path "-" is stdout.
  */
 enum record_flags {

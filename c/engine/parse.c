@@ -268,6 +268,16 @@ static uint32_t enter_fd_param(uint32_t code)
 	return code == EV_SYSCALL_MMAP_E || code == EV_SYSCALL_MMAP2_E ? 4 : code == EV_SYSCALL_SPLICE_E ? 1 : 0;
 }
 
+/* The thread of an event, which may be the first to name it. */
+static struct thread *thread_of(struct state *st, int64_t tid)
+{
+	struct thread *t = thread_find(st->threads, tid);
+
+	if (!t && st->lookup && tid > 0)
+		st->lookup->thread(st->lookup->ctx, tid);
+	return t ? t : thread_get(st->threads, tid);
+}
+
 /* Finds the event's thread and descriptor. */
 static void prepare(struct evt *e)
 {
@@ -279,7 +289,7 @@ static void prepare(struct evt *e)
 	e->uses_fd = e->info->flags & (EF_USES_FD | EF_CREATES_FD | EF_DESTROYS_FD);
 	if (has_no_thread(e->info, code))
 		return;
-	t = e->thread = may_add_thread(code) && !(e->info->flags & EF_SKIP_RESET) ? thread_get(e->st->threads, e->h.tid)
+	t = e->thread = may_add_thread(code) && !(e->info->flags & EF_SKIP_RESET) ? thread_of(e->st, e->h.tid)
 										  : thread_find(e->st->threads, e->h.tid);
 	if (!t || code == EV_SCHEDSWITCH_6_E || e->info->flags & EF_SKIP_RESET)
 		return;

@@ -9,6 +9,7 @@
 #include "scap.h"
 #include "scap_format.h"
 #include "scap_reader.h"
+#include "scap_shape.h"
 #include "state.h"
 #include "tables.h"
 
@@ -26,40 +27,6 @@ static const struct block_row *block_find(uint32_t code)
 	}
 	return &unknown;
 }
-
-/* ------------------------------------------------------------------ shapes of events */
-
-/* What each parameter of an event must look like, and whether scap_compat.c has a say. */
-struct shape {
-	uint8_t nparams;
-	bool wide;			/* 32-bit parameter lengths */
-	bool current;			/* never converted */
-	bool current_if_full;		/* not converted while it has all parameters */
-	uint8_t want[EVENT_MAX_PARAMS];	/* bytes; 0: any number; WANT_TEXT: any number, the last one NUL */
-};
-
-enum { WANT_TEXT = 255 };
-
-enum {
-#define TYPE(number, name, bytes) WIDTH_##name = bytes,
-#include "../driver/types.def"
-};
-
-#define IS_TEXT(type) (PT_##type == PT_CHARBUF || PT_##type == PT_FSPATH || PT_##type == PT_FSRELPATH)
-#define WANT(type) (IS_TEXT(type) ? WANT_TEXT : WIDTH_##type)
-#define P(name, type, format) WANT(type)
-#define PF(name, type, format, table) WANT(type)
-#define PREL(name, type, format, dirfd) WANT(type)
-#define PDYN(name, format, table) WANT(DYN)
-#define EACH(...) __VA_OPT__(__VA_ARGS__,)
-#define EVENT(code_, symbol, name, kind, origin, flags_, ...) [code_] = { \
-	.nparams = sizeof (const uint8_t[]){ EACH(__VA_ARGS__) 0 } - 1, .wide = ((flags_) & EF_LARGE) != 0, \
-	.current = !((flags_) & (EF_UNUSED | EF_OLD | EF_CONVERTED)), \
-	.current_if_full = ((flags_) & (EF_UNUSED | EF_OLD | EF_CONVERTED)) == EF_CONVERTED && EVENT_IS_EXIT(code_), \
-	.want = { EACH(__VA_ARGS__) } },
-static const struct shape shapes[EV_COUNT] = {
-#include "../driver/events.def"
-};
 
 /* ------------------------------------------------------------------ reading one capture */
 
@@ -287,57 +254,6 @@ static int v1_count(const uint8_t *lens, uint32_t room, uint32_t most)
 	return -1;
 }
 
-/* A number of its type's width, a text with its final NUL, or anything where anything goes. */
-static inline bool param_good(const uint8_t *p, uint32_t len, uint32_t want)
-{
-	return len == want || !len || !want || (want == WANT_TEXT && !p[len - 1]);
-}
-
-/* Finds the parameters: n lengths of 2 or 4 bytes, then the values, all in `room` bytes; false: they do not fit. What
- * does not look like its type becomes empty; wants NULL: it is too early to tell. */
-static inline bool params_find(struct scap_rec *rec, const uint8_t *lens, uint32_t n, uint32_t room, bool wide,
-			       const uint8_t *wants)
-{
-	uint32_t step = wide ? 4 : 2, left = room - n * step, bad = 0;
-	const uint8_t *value = lens + n * step;
-
-	rec->nparams = n < EVENT_MAX_PARAMS ? n : EVENT_MAX_PARAMS;
-	for (uint32_t i = 0; i < n; i++, lens += step) {
-		uint32_t len = 0;
-		bool good = true;
-
-		if (wide)
-			memcpy(&len, lens, 4);
-		else
-			memcpy(&len, lens, 2);
-		if (len > left)
-			return false;
-		if (wants && !(good = param_good(value, len, wants[i])))
-			bad++;
-		if (i < EVENT_MAX_PARAMS)
-			rec->param[i] = (struct scap_param){ value, good ? len : 0 };
-		value += len;
-		left -= len;
-	}
-	rec->bad_params = bad;
-	return true;
-}
-
-/* The same check for a converted event, and for one that has more parameters than any table knows: those are cut. */
-static void params_check(struct scap_rec *rec, const struct shape *shape)
-{
-	if (rec->nparams > shape->nparams)
-		rec->nparams = shape->nparams;
-	for (uint32_t i = 0; i < rec->nparams; i++) {
-		struct scap_param *a = &rec->param[i];
-
-		if (!param_good(a->p, a->len, shape->want[i])) {
-			a->len = 0;
-			rec->bad_params++;
-		}
-	}
-}
-
 bool scap_describes_host(uint32_t code)
 {
 	static const uint16_t codes[] = { EV_CONTAINER_JSON_2_E, EV_USER_ADDED_E, EV_USER_DELETED_E, EV_GROUP_ADDED_E,
@@ -388,7 +304,7 @@ static inline int event_decode(struct scap *s, const struct block *b, const uint
 		s->skipped++;
 		return EVENT_DROPPED;
 	}
-	shape = &shapes[rec->code];
+	shape = scap_shape(rec->code);
 	len = h->len;
 	if (form & EVF_V1 && (rec->code == EV_NOTIFICATION_E || rec->code == EV_INFRASTRUCTURE_EVENT_E))
 		len -= 3;			/* their writers were wrong by that much */
@@ -424,7 +340,7 @@ static inline int event_decode(struct scap *s, const struct block *b, const uint
 		}
 	}
 	if (wide || !wants)
-		params_check(rec, &shapes[rec->code]);
+		params_check(rec, scap_shape(rec->code));
 	if (__builtin_expect(s->head_flags, 0))
 		head_mark(s, rec);
 	return 1;

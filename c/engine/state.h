@@ -27,6 +27,12 @@ struct aftermath {
 	int64_t fd_tid, fd_num;		/* the descriptor that was closed, and in whose table */
 };
 
+/* Asks the host about what events do not tell; NULL, or without a function: nobody can be asked. Both fill the state. */
+struct lookup {
+	void *ctx;
+	void (*thread)(void *ctx, int64_t tid);
+};
+
 struct recent;				/* exits of the last seconds (parse_proc.c) */
 
 struct state {
@@ -43,6 +49,7 @@ struct state {
 	uint32_t lineage_epoch;		/* some process's ancestors changed */
 	struct aftermath after;
 	struct recent *recent;
+	const struct lookup *lookup;	/* of a live source; NULL: a capture */
 	uint64_t enter_bytes, enter_overflow;	/* enter events kept for their exits, and not kept (parse.c) */
 	uint64_t bad_params;		/* parameters whose length did not fit their type */
 };

@@ -121,6 +121,11 @@ uint32_t event_async_code(void)
 	return EV_ASYNCEVENT_E;
 }
 
+uint32_t event_page_fault_code(void)
+{
+	return EV_PAGE_FAULT_E;
+}
+
 uint32_t event_plugin_code(void)
 {
 	return EV_PLUGINEVENT_E;

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Where kernels differ in the name or shape of what the programs read. One function for each difference; nothing else
+ * tests for versions. A structure's other shape has a suffix after ___, which CO-RE leaves out when it looks it up.
+ */
+#ifndef FALCO_DRIVER_CORE_FIXES_BPF_H
+#define FALCO_DRIVER_CORE_FIXES_BPF_H
+
+#include "kernel.bpf.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#define INLINE static __attribute__((always_inline)) inline
+#define SUB static __attribute__((noinline))
+
+/* Where a member is: for what is indexed by variables, which CO-RE's own accesses cannot be. */
+#define MEMBER(p, type, member) ((void *)((char *)(p) + bpf_core_field_offset(type, member)))
+
+struct cap_set {
+	__u64 bits;
+};
+
+#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
+
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+/* 6.6 (13bc24457850): i_ctime is called __i_ctime; 6.7 (12cd44023651): i_mtime likewise; 6.11 (3aa63a569c64): split */
+struct inode___old {
+	struct timespec64 i_ctime, i_mtime;
+};
+struct inode___named {
+	struct timespec64 __i_ctime, __i_mtime;
+};
+struct inode___split {
+	__s64 i_ctime_sec, i_mtime_sec;
+	__u32 i_ctime_nsec, i_mtime_nsec;
+};
+
+/* 6.15 (633488947ef6): parent is called __parent */
+struct kernfs_node___old {
+	struct kernfs_node___old *parent;
+};
+struct kernfs_node___new {
+	struct kernfs_node___new *__parent;
+};
+
+/* 6.2 (f1a7941243c1): rss_stat is an array of per-CPU counters */
+struct mm_rss_stat {
+};
+struct percpu_counter {
+	__s64 count;
+};
+struct mm_struct___new {
+	struct percpu_counter rss_stat[4];
+};
+
+/* 6.3 (f122a08b197d): a set of capabilities is one 64-bit number, before two of 32; the bits lie the same */
+struct cred___caps {
+	struct cap_set cap_inheritable, cap_permitted, cap_effective;
+};
+
+/* some kernels keep it elsewhere */
+struct audit_task_info___cos {
+	kuid_t loginuid;
+};
+struct task_struct___cos {
+	struct audit_task_info___cos *audit;
+};
+
+/* what a module's BTF may have instead of vmlinux: then the inode's size tells where the pointer after it lies */
+struct ovl_inode {
+	struct inode vfs_inode;
+	struct dentry *__upperdentry;
+};
+
+#pragma clang attribute pop
+
+struct stamp {
+	__s64 sec;
+	__u32 nsec;
+};
+
+INLINE __u64 stamp_ns(struct stamp t)
+{
+	return t.sec < 0 ? 0 : (__u64)t.sec * 1000000000ULL + t.nsec;
+}
+
+INLINE __u64 inode_ctime(struct inode *inode)
+{
+	struct inode___old *old = (void *)inode;
+	struct inode___named *named = (void *)inode;
+	struct inode___split *split = (void *)inode;
+	struct stamp t = { 0 };
+
+	if (bpf_core_field_exists(old->i_ctime)) {
+		t.sec = BPF_CORE_READ(old, i_ctime.tv_sec);
+		t.nsec = BPF_CORE_READ(old, i_ctime.tv_nsec);
+	} else if (bpf_core_field_exists(named->__i_ctime)) {
+		t.sec = BPF_CORE_READ(named, __i_ctime.tv_sec);
+		t.nsec = BPF_CORE_READ(named, __i_ctime.tv_nsec);
+	} else {
+		t.sec = BPF_CORE_READ(split, i_ctime_sec);
+		t.nsec = BPF_CORE_READ(split, i_ctime_nsec);
+	}
+	return stamp_ns(t);
+}
+
+INLINE __u64 inode_mtime(struct inode *inode)
+{
+	struct inode___old *old = (void *)inode;
+	struct inode___named *named = (void *)inode;
+	struct inode___split *split = (void *)inode;
+	struct stamp t = { 0 };
+
+	if (bpf_core_field_exists(old->i_mtime)) {
+		t.sec = BPF_CORE_READ(old, i_mtime.tv_sec);
+		t.nsec = BPF_CORE_READ(old, i_mtime.tv_nsec);
+	} else if (bpf_core_field_exists(named->__i_mtime)) {
+		t.sec = BPF_CORE_READ(named, __i_mtime.tv_sec);
+		t.nsec = BPF_CORE_READ(named, __i_mtime.tv_nsec);
+	} else {
+		t.sec = BPF_CORE_READ(split, i_mtime_sec);
+		t.nsec = BPF_CORE_READ(split, i_mtime_nsec);
+	}
+	return stamp_ns(t);
+}
+
+INLINE struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
+{
+	struct kernfs_node___old *old = (void *)kn;
+	struct kernfs_node___new *new = (void *)kn;
+
+	if (bpf_core_field_exists(old->parent))
+		return (void *)BPF_CORE_READ(old, parent);
+	return (void *)BPF_CORE_READ(new, __parent);
+}
+
+enum mm_counter { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES };
+
+INLINE __s64 mm_count(struct mm_struct *mm, enum mm_counter which)
+{
+	char *at = MEMBER(mm, struct mm_struct___new, rss_stat);
+	__s64 n = 0;
+
+	if (bpf_core_type_exists(struct mm_rss_stat))
+		at += which * sizeof n;
+	else
+		at += which * bpf_core_type_size(struct percpu_counter) + bpf_core_field_offset(struct percpu_counter, count);
+	bpf_probe_read_kernel(&n, sizeof n, at);
+	return n;
+}
+
+INLINE __u32 task_loginuid(struct task_struct *task)
+{
+	struct task_struct___cos *cos = (void *)task;
+
+	if (bpf_core_field_exists(task->loginuid))
+		return BPF_CORE_READ(task, loginuid.val);
+	if (bpf_core_field_exists(cos->audit))
+		return BPF_CORE_READ(cos, audit, loginuid.val);
+	return -1;
+}
+
+#define task_caps(task, which) ({ \
+	struct cred___caps *cred_ = (void *)BPF_CORE_READ(task, cred); \
+	struct cap_set set_ = { 0 }; \
+	bpf_core_read(&set_, sizeof set_, &cred_->which); \
+	set_.bits & ((1ULL << 41) - 1); })
+
+/* bit 1 of thread_info.status is TS_COMPAT on x86-64: the call came in the 32-bit way */
+INLINE bool task_in_compat_call(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & 2;
+}
+
+#endif

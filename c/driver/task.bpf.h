@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What is known of a task, as values. */
+#ifndef FALCO_DRIVER_TASK_BPF_H
+#define FALCO_DRIVER_TASK_BPF_H
+
+#include "maps.bpf.h"
+
+INLINE struct mm_struct *task_mm(struct task_struct *t)
+{
+	return BPF_CORE_READ(t, mm);
+}
+
+enum { PAGE_KB_SHIFT = 2 };		/* pages of 4 KiB to KiB */
+
+INLINE __u32 mm_size(struct mm_struct *mm)
+{
+	return mm ? BPF_CORE_READ(mm, total_vm) << PAGE_KB_SHIFT : 0;
+}
+
+INLINE __u32 mm_rss(struct mm_struct *mm)
+{
+	return mm ? (mm_count(mm, MM_FILEPAGES) + mm_count(mm, MM_ANONPAGES) + mm_count(mm, MM_SHMEMPAGES))
+		    << PAGE_KB_SHIFT : 0;
+}
+
+INLINE __u32 mm_swap(struct mm_struct *mm)
+{
+	return mm ? mm_count(mm, MM_SWAPENTS) << PAGE_KB_SHIFT : 0;
+}
+
+INLINE struct pid *task_pid(struct task_struct *t, enum pid_type type)
+{
+	struct pid **pids = MEMBER(BPF_CORE_READ(t, signal), struct signal_struct, pids), *p = NULL;
+
+	if (type == PIDTYPE_PID)
+		return BPF_CORE_READ(t, thread_pid);
+	bpf_probe_read_kernel(&p, sizeof p, &pids[type]);
+	return p;
+}
+
+INLINE __s64 pid_global(struct pid *p)
+{
+	return p ? BPF_CORE_READ(p, numbers[0].nr) : 0;
+}
+
+INLINE struct upid pid_innermost(struct pid *p)
+{
+	struct upid u = { 0 };
+	unsigned int level = BPF_CORE_READ(p, level);
+
+	struct upid *at = (void *)((char *)MEMBER(p, struct pid, numbers) + level * bpf_core_type_size(struct upid));
+
+	u.nr = BPF_CORE_READ(at, nr);
+	u.ns = BPF_CORE_READ(at, ns);
+	return u;
+}
+
+/* The number as processes of its own namespace see it. */
+INLINE __s64 task_vnr(struct task_struct *t, enum pid_type type)
+{
+	struct pid *p = task_pid(t, type);
+	return p ? pid_innermost(p).nr : 0;
+}
+
+INLINE struct pid_namespace *task_pidns(struct task_struct *t, enum pid_type type)
+{
+	struct pid *p = task_pid(t, type);
+	return p ? pid_innermost(p).ns : NULL;
+}
+
+/* As stat() has it. */
+INLINE __u32 dev_wire(__u32 dev)
+{
+	__u32 major = dev >> 20, minor = dev & 0xfffff;
+	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
+}
+
+INLINE __u32 task_tty(struct task_struct *t)
+{
+	struct tty_struct *tty = BPF_CORE_READ(t, signal, tty);
+	struct tty_driver *driver = tty ? BPF_CORE_READ(tty, driver) : NULL;
+
+	if (!driver)
+		return 0;
+	return dev_wire((BPF_CORE_READ(driver, major) << 20 | BPF_CORE_READ(driver, minor_start)) +
+			BPF_CORE_READ(tty, index));
+}
+
+enum { CHILD_IN_PIDNS = 1 << 29 };
+
+INLINE bool task_in_pidns(struct task_struct *t)
+{
+	return BPF_CORE_READ(task_pidns(t, PIDTYPE_PID), level) != 0;
+}
+
+/* ------------------------------------------------------------------ files */
+
+INLINE struct file *file_of(struct task_struct *t, __s32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd < 0 || !table || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(table, fd);
+	if (files)
+		bpf_probe_read_kernel(&file, sizeof file, &files[fd]);
+	return file;
+}
+
+INLINE __u64 fd_inode(struct task_struct *t, __s32 fd)
+{
+	struct file *file = file_of(t, fd);
+	return file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
+}
+
+enum layer { LAYER_NONE, LAYER_LOWER, LAYER_UPPER };
+
+/* Of an overlay file system, which one the file is in. The pointer to the upper dentry stands right after the inode in
+ * the file system's own inode. */
+INLINE enum layer file_layer(struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry), *upper = NULL;
+	char *inode = (char *)BPF_CORE_READ(dentry, d_inode);
+
+	if (BPF_CORE_READ(dentry, d_sb, s_magic) != 0x794c7630)
+		return LAYER_NONE;
+	bpf_probe_read_kernel(&upper, sizeof upper, inode + bpf_core_type_size(struct inode));
+	return upper && BPF_CORE_READ(upper, d_inode, i_ino) ? LAYER_UPPER : LAYER_LOWER;
+}
+
+struct opened {
+	__u32 dev;
+	__u64 ino;
+	enum layer layer;
+	bool created;
+};
+
+INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
+{
+	struct opened o = { 0 };
+	struct file *file = fd > 0 ? file_of(t, fd) : NULL;
+	struct inode *inode;
+
+	if (fd == 0 && (file = file_of(t, 0)))
+		o.created = BPF_CORE_READ(file, f_mode) & (1 << 20);
+	if (fd <= 0 || !file)
+		return o;
+	inode = BPF_CORE_READ(file, f_inode);
+	o.dev = dev_wire(BPF_CORE_READ(inode, i_sb, s_dev));
+	o.ino = BPF_CORE_READ(inode, i_ino);
+	o.layer = file_layer(file);
+	o.created = BPF_CORE_READ(file, f_mode) & (1 << 20);
+	return o;
+}
+
+#endif
