@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { PROBE_MAX_NR = 512, PROBE_MAX_EVENT = 1 << 16 };
+enum { PROBE_MAX_NR = 512, PROBE_MAX_EVENT = 1 << 16, PROBE_NO_CALL = 0xffff };
 
 /* Before each record, so that records of CPUs that share a ring tell whence they came. */
 struct probe_prefix {
@@ -18,6 +18,7 @@ struct probe_prefix {
 
 /* What tells the programs what to do; written at any time while they run. */
 struct probe_settings {
+	uint64_t boot_ns;		/* when the machine started, ns since the epoch */
 	uint8_t wanted[PROBE_MAX_NR];	/* by x86-64 system call number */
 	uint8_t exec, proc_exit, sched_switch, signal_deliver, fault_user, fault_kernel;
 	uint8_t drop_failed;		/* calls that failed are not reported */
@@ -28,6 +29,8 @@ struct probe_settings {
 	uint16_t statsd_port;
 	uint8_t by_content;		/* more bytes also by protocol and port */
 	uint8_t reserved;
+	uint16_t code[PROBE_MAX_NR];	/* by x86-64 number: the portable code, for generic events */
+	uint16_t compat[PROBE_MAX_NR];	/* by i386 number: the x86-64 number, or PROBE_NO_CALL */
 };
 
 enum probe_class {
