@@ -167,7 +167,7 @@ INLINE void custom_OPEN_BY_HANDLE_AT(struct fill *f)
 	f->opened = file_opened(f->task, RET);
 	RES_FD;
 	DIRFD(0);
-	put_u32(f, RET > 0 ? open_wire(f, ARG(2)) : convert_open(ARG(2)));
+	put_u32(f, RET > 0 ? open_wire(f, ARG(2)) : open_flags(ARG(2)));
 	if (RET > 0)
 		put_file_path(f, file_of(f->task, RET));
 	else

@@ -53,6 +53,14 @@ enum fill_event {
 #undef VALUE
 #undef CONVERT_END
 
+/* How a file is opened is a number in the kernel, and bits in events: 1 to read, 2 to write. */
+static inline uint32_t open_flags(uint32_t flags)
+{
+	uint32_t way = flags & 3;
+
+	return convert_open(flags) | (way == 1 ? 2 : way == 2 ? 3 : 1);
+}
+
 static inline uint32_t open_mode(uint64_t flags, uint64_t mode)
 {
 	enum { CREATES = 0x410040 };	/* O_CREAT, O_TMPFILE */

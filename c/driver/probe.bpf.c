@@ -52,14 +52,14 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 {
 	struct probe_settings *set = settings();
-	__u32 nr;
+	__u32 nr, wanted;
 
 	if (!set || set->off)
 		return 0;
 	nr = call_nr(set, regs, in_compat_call());
-	if (nr >= PROBE_MAX_NR || !set->wanted[nr & (PROBE_MAX_NR - 1)])
+	if (nr >= PROBE_MAX_NR || !(wanted = set->wanted[nr & (PROBE_MAX_NR - 1)]))
 		return 0;
-	if (set->drop_failed && result < 0)
+	if (result < 0 ? set->drop_failed : wanted == WANT_FAILED)
 		return 0;
 	if (set->skip_pid && bpf_get_current_pid_tgid() >> 32 == set->skip_pid)
 		return 0;

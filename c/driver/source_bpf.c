@@ -293,6 +293,12 @@ static int hook(struct bpf_source *s, enum hook which, bool wanted, struct err *
 	return 0;
 }
 
+/* A program that started is told of by process_exec(), which sees all ways to start one. */
+static uint8_t call_wanted(uint32_t sc)
+{
+	return sc == SC_EXECVE || sc == SC_EXECVEAT ? WANT_FAILED : WANT_ALL;
+}
+
 static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *err)
 {
 	struct bpf_source *s = (struct bpf_source *)src;
@@ -300,7 +306,7 @@ static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *
 	bool any = false;
 	int rc;
 
-#define SYSCALL(nr, sc, exit_event, flags) any |= set->wanted[nr] = codes[SC_##sc];
+#define SYSCALL(nr, sc, exit_event, flags) any |= set->wanted[nr] = codes[SC_##sc] ? call_wanted(SC_##sc) : 0;
 #include "syscalls.def"
 	set->exec = codes[SC_EXECVE] || codes[SC_EXECVEAT];
 	set->proc_exit = codes[SC_SCHED_PROCESS_EXIT];

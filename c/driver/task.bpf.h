@@ -173,7 +173,7 @@ INLINE __u32 open_wire(struct fill *f, __u32 flags)
 {
 	enum { F_CREATED = 1 << 14, F_UPPER = 1 << 15, F_LOWER = 1 << 16 };
 
-	return convert_open(flags) | (f->opened.created ? F_CREATED : 0) |
+	return open_flags(flags) | (f->opened.created ? F_CREATED : 0) |
 	       (f->opened.layer == LAYER_UPPER ? F_UPPER : f->opened.layer == LAYER_LOWER ? F_LOWER : 0);
 }
 
