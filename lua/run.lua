@@ -233,6 +233,7 @@ function M.loop(eng, prog, alert)
     if n > 0 and not alert(evt, n) then return C.NEXT_STOPPED end
   end
 end
+jit.off(M.loop)         -- what it calls is not compiled either: lua/rules/emit.lua
 
 -- The same, but ends `seconds` after the first event. Also returns when that is, to go on with: `deadline`.
 function M.loop_until(eng, prog, alert, seconds, deadline)
@@ -364,8 +365,8 @@ local function set_up(work, config, options)
   console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
-  rules.jit_options()
   take_rules(work, loaded)
+  rules.jit_options()
   message = check_kind(config.engine.kind)
   if message or options.dry_run then return message end
 

@@ -43,7 +43,7 @@
 --   .required_engine_version  "0.31.0", or nil; .required_plugin_versions { {name =, version =, alternatives = {..}}, ... }
 --   .leaves            leaf id -> its text, for people
 -- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone
---   .match(evt) -> n   evt: struct evt *; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
+--   .match(evt) -> n   evt: struct evt *, as engine_next() has just returned it; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
 --                      leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
 -- code(result, rule) -> the generated text of one rule, its leaves spelled out
@@ -412,12 +412,18 @@ function M.compile(result, opts)
       of_rule[rule.name] = #entries
     end
   end
-  if opts and opts.gate == false then
+  local gate_hits
+  if #entries == 0 or opts and opts.gate == false then
+    core.C.ruleset_gate(result.ruleset, 0)
     want_events(result.ruleset, entries, false)
   else
-    gate.install(result.ruleset, entries)
+    gate_hits = gate.install(result.ruleset, entries)
   end
-  local prog = emit.compile(entries, { first = not opts or opts.matching ~= "all" })
+  local prog = emit.compile(entries, { first = not opts or opts.matching ~= "all", gate_hits = gate_hits })
+  prog.gate_number = {}		-- index of a rule -> what ruleset_gate_verdict() calls it
+  for _, entry in ipairs(entries) do
+    prog.gate_number[entry.hit] = entry.number
+  end
   function prog.dump(name)
     return of_rule[name] and legend(prog.text_of(of_rule[name]), result.leaves) or nil
   end
@@ -498,7 +504,8 @@ function M.select(result, steps)
 end
 
 function M.jit_options()
-  jit.opt.start("maxtrace=8000", "maxside=4000", "maxmcode=32768", "maxrecord=20000", "maxirconst=4000", "maxsnap=2000")
+  jit.opt.start("hotloop=56", "hotexit=10", "maxtrace=8000", "maxside=4000", "maxmcode=32768", "maxrecord=20000",
+    "maxirconst=4000", "maxsnap=2000")
 end
 
 return M

@@ -80,7 +80,7 @@ local function by_gate_alone(load, files)
       for k = 1, prog.match(evt) do
         found[k] = prog.hits[k - 1]
       end
-      for _, index in ipairs(support.let_through(result.ruleset, #result.rules, evt, found)) do
+      for _, index in ipairs(support.let_through(result.ruleset, prog, evt, found)) do
         hits[#hits + 1] = tonumber(head.num) * 65536 + index
       end
     end)
