@@ -249,6 +249,8 @@ int ruleset_gate_ready(struct ruleset *rs);
 /* After engine_next(): how many entries the event got past the gate with, and behind that which. Stays where it is until
  * ruleset_gate() is called again. */
 const int32_t *ruleset_gate_hits(const struct ruleset *rs);
+/* The program's answer for the event at hand: 1 or 0, or -EINVAL. */
+int ruleset_gate_holds(struct ruleset *rs, const struct evt *e, int32_t program);
 /* What the gate would do if this were the only entry: GATE_PASSES, or which part of the condition is in the way. */
 int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry);
 /* Counts since ruleset_gate(), of events of one code. */

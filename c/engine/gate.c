@@ -239,6 +239,13 @@ bool gate_pass(struct ruleset *rules, const struct evt *e)
 	return verdict == GATE_PASSES;
 }
 
+int ruleset_gate_holds(struct ruleset *rs, const struct evt *e, int32_t program)
+{
+	struct gate *g = rs->gate;
+
+	return g && program >= 0 && (uint32_t)program < g->nprograms ? holds(g, e, (uint32_t)program) : -EINVAL;
+}
+
 const int32_t *ruleset_gate_hits(const struct ruleset *rs)
 {
 	return rs->gate ? rs->gate->hits : NULL;

@@ -3,7 +3,8 @@
 --
 --   local prog = emit.compile(entries, opts)
 --     entries   { { tree, events, hit = int32 }, ... } in order of importance; `hit` is what a match writes
---     opts      first = true: stop at the first match; dispatch = false: no look at the event's code; gate_hits: see below
+--     opts      first = true: stop at the first match; dispatch = false: no look at the event's code; gate_hits: see below;
+--               holds = function(entry) -> predicate: to be called instead of generated code, with gate_hits only
 --     prog      match(evt) -> number of hits; hits = int32_t[?]; source = all generated text; text_of(i) = that of entry i
 --
 -- Shape: one function per entry, an expression over C.leaf(e, id); one group function per up to MAX_UPS entries that tries
@@ -377,11 +378,11 @@ local function text_of(unit, number, out, seen)
 end
 
 -- Tries the entries that the gate lists, in their own order.
-local function gated_match(F, prepared, hits, opts)
+local function gated_match(predicates, prepared, hits, opts)
   local list, first = opts.gate_hits, opts.first
-  local of_number, predicates, sorted = {}, {}, ffi.new("int32_t[?]", #prepared + 1)
+  local of_number, sorted = {}, ffi.new("int32_t[?]", #prepared + 1)
   for i, entry in ipairs(prepared) do
-    of_number[entry.number], predicates[i] = i, F[entry.predicate]
+    of_number[entry.number] = i
   end
   local function match(e)
     local n, found = list[0], 0
@@ -404,10 +405,18 @@ local function gated_match(F, prepared, hits, opts)
     return found
   end
   jit.off(match)
+  return match
+end
+
+local function predicates_of(entries, prepared, F, opts)
+  local out = {}
+  for i, entry in ipairs(entries) do
+    out[i] = opts.holds and opts.holds(entry) or F[prepared[i].predicate]
+  end
   for _, f in ipairs(F) do
     jit.off(f)
   end
-  return match
+  return out
 end
 
 local function root_of(unit, style, prepared, opts)
@@ -431,7 +440,8 @@ function M.compile(entries, opts)
   local root = not opts.gate_hits and root_of(unit, opts.first and FIRST or ALL, prepared, opts)
   local F, source = load_unit(unit, hits)
   return {
-    match = root and F[root] or gated_match(F, prepared, hits, opts), hits = hits, source = source,
+    match = root and F[root] or gated_match(predicates_of(entries, prepared, F, opts), prepared, hits, opts),
+    hits = hits, source = source,
     text_of = function(i)
       local out = {}
       text_of(unit, prepared[i].predicate, out, {})

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Tells the C gate what each rule cannot do without (c/engine/gate.h).
 --
---   gate.install(rs, entries)      entries: { { tree, events }, ... } as emit.compile takes them, at least one; gives each its
---                                  `number`; returns ruleset_gate_hits()
+--   gate.install(rs, entries, opts)   entries: { { tree, events }, ... } as emit.compile takes them, at least one; gives each its
+--                                     `number`; returns ruleset_gate_hits()
+--   gate.holds(rs, program)           a predicate: function(evt) that runs a program of C
 --
--- A tree in negation normal form is projected to one scope: literals of other scopes become true. For each event code it is
+-- A tree in negation normal form is projected to some scopes: literals of others become true. For each event code it is
 -- also taken as a whole, without the literals that the code decides. Either is written as a branch program: each literal
 -- asks a leaf and says where to go on for 0 and for 1.
 local core = require "core"
@@ -206,8 +207,8 @@ local function numbered(entries)
 end
 
 -- Rules that remember something from event to event are held back by nothing but the event's type. Leaves the number that
--- C knows an entry by in entry.number.
-function M.install(rs, entries)
+-- C knows an entry by in entry.number; with opts.programs that of its whole tree in entry.program.
+function M.install(rs, entries, opts)
   local C, leaves = core.C, {}
   checked(C.ruleset_gate(rs, #entries))
   for _, entry in ipairs(entries) do
@@ -217,6 +218,7 @@ function M.install(rs, entries)
   for i, entry in ipairs(numbered(entries)) do
     local stateful = lower.stateful(entry.tree)
     entry.number = i - 1
+    entry.program = opts and opts.programs and register(rs, entry.tree) or nil
     add_types(rs, i - 1, entry, stateful)
     if not stateful then
       add_parts(rs, i - 1, entry.tree)
@@ -224,6 +226,13 @@ function M.install(rs, entries)
   end
   checked(C.ruleset_gate_ready(rs))
   return C.ruleset_gate_hits(rs)
+end
+
+function M.holds(rs, program)
+  local C = core.C
+  return function(evt)
+    return C.ruleset_gate_holds(rs, evt, program) == 1
+  end
 end
 
 return M

@@ -42,7 +42,8 @@
 --   .macros, .lists    in definition order: { name, file, line, column, used, condition (text) | items (texts), definition }
 --   .required_engine_version  "0.31.0", or nil; .required_plugin_versions { {name =, version =, alternatives = {..}}, ... }
 --   .leaves            leaf id -> its text, for people
--- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone
+-- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone;
+--                      opts.interpret: conditions are walked by C, no generated Lua runs; default: where there is no JIT
 --   .match(evt) -> n   evt: struct evt *, as engine_next() has just returned it; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
 --                      leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
@@ -412,14 +413,17 @@ function M.compile(result, opts)
       of_rule[rule.name] = #entries
     end
   end
-  local gate_hits
+  local how = { first = not opts or opts.matching ~= "all" }
   if #entries == 0 or opts and opts.gate == false then
     core.C.ruleset_gate(result.ruleset, 0)
     want_events(result.ruleset, entries, false)
   else
-    gate_hits = gate.install(result.ruleset, entries)
+    local interpret = opts and opts.interpret
+    if interpret == nil then interpret = not jit.status() end
+    how.gate_hits = gate.install(result.ruleset, entries, { programs = interpret })
+    how.holds = interpret and function(entry) return gate.holds(result.ruleset, entry.program) end
   end
-  local prog = emit.compile(entries, { first = not opts or opts.matching ~= "all", gate_hits = gate_hits })
+  local prog = emit.compile(entries, how)
   prog.gate_number = {}		-- index of a rule -> what ruleset_gate_verdict() calls it
   for _, entry in ipairs(entries) do
     prog.gate_number[entry.hit] = entry.number

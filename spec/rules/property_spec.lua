@@ -41,8 +41,9 @@ local NORMAL, AT_ONCE = { "hotloop=56", "hotexit=10" }, { "hotloop=1", "hotexit=
 local WAYS = {
   { "compiled, no gate", gate = false, jit = NORMAL },
   { "gate", jit = NORMAL },
-  { "gate, no JIT", jit = false },
+  { "gate, no JIT", interpret = false, jit = false },
   { "gate, JIT at once", jit = AT_ONCE },
+  { "gate and C interpreter", interpret = true, jit = false },
 }
 
 local function want_all(rs)
@@ -93,7 +94,7 @@ end
 local function by_program(load, first, files, way)
   return with_jit(way.jit, function()
     local result, out = load(), {}
-    local prog = rules.compile(result, { matching = first and "first" or "all", gate = way.gate })
+    local prog = rules.compile(result, { matching = first and "first" or "all", gate = way.gate, interpret = way.interpret })
     for i, capture in ipairs(files) do
       local hits = {}
       support.replay(capture, result.ruleset, function(evt, head)
