@@ -125,7 +125,7 @@ end
 
 local NOTHING = { event = -1, whole = -1 }
 
--- What is left to ask of an entry when the code is known. Nobody asks the whole if one part is all of it.
+-- What is left to ask of an entry when the code is known.
 local function condition(rs, tree, code)
   local left = lower.specialise(tree, code)
   if left == false then
@@ -134,8 +134,7 @@ local function condition(rs, tree, code)
     return NOTHING
   end
   local event = project(left, is_other)
-  local is_all = event == left or left == tree and (project(left, is_self) == left or project(left, is_fd) == left)
-  return { event = event ~= true and register(rs, event) or -1, whole = is_all and -1 or register(rs, left) }
+  return { event = event ~= true and register(rs, event) or -1, whole = register(rs, left) }
 end
 
 -- A function of codes: the condition there, false if there is none to fulfil. Nothing may be asked in advance of what remembers.
