@@ -146,7 +146,12 @@ fuzz: deps
 	$(Q)test/fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: test-programs
-test-programs: $(TESTS)
+test-programs: $(TESTS) $(B)/test/count_alloc.so
+
+$(B)/test/count_alloc.so: test/count_alloc.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) -O2 -shared -fPIC -o $@ $<
 
 # ---------------------------------------------------------------- installing
 # A configuration that is there already may be somebody's work: what is new goes beside it.

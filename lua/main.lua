@@ -4,6 +4,10 @@
 local core = require("core")
 local cli = require("cli")
 
+-- What runs before the first event runs once: compile only what is long. Loading upstream's rules takes two thirds of the
+-- time that it takes with LuaJIT's defaults, thousands of rules no more than with them. rules.jit_options() follows.
+jit.opt.start("hotloop=500", "hotexit=100")
+
 -- Failures travel as `nil, message` or, once shown as diagnostics, as `nil`.
 local function fail(message)
   local console = require("console")

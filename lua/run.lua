@@ -270,6 +270,7 @@ function M.loop(eng, prog, alert, idle)
     end
   end
 end
+jit.off(M.loop)         -- what it calls is not compiled either: lua/rules/emit.lua
 
 -- The same, but ends `seconds` after the first event. Also returns when that is, to go on with: `deadline`.
 function M.loop_until(eng, prog, alert, seconds, deadline)
@@ -418,8 +419,8 @@ local function set_up(work, config, options)
   console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
-  rules.jit_options()
   take_rules(work, loaded)
+  rules.jit_options()
   message = check_kind(config.engine.kind)
   if message or options.dry_run then return message end
 

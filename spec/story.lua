@@ -113,14 +113,14 @@ local PROBES = "evt.type in (setpgid, fstat)"
 local function hits_of(path, text, gated)
   local result = support.good(text)
   local hits, probes, seen = {}, {}, {}
-  rules.compile(result, { matching = "all", gate = gated })
+  local prog = rules.compile(result, { matching = "all", gate = gated })
   for code = 0, core.C.event_count() - 1 do
     core.C.ruleset_want(result.ruleset, code, -1)
   end
   support.replay(path, result.ruleset, function(evt, head_)
     local found = naive.matches(result.rules, evt, false)
     if gated then
-      found = support.let_through(result.ruleset, #result.rules, evt, found)
+      found = support.let_through(result.ruleset, prog, evt, found)
     end
     for _, index in ipairs(found) do
       hits[#hits + 1] = ("%s at %d"):format(result.rules[index].name, tonumber(head_.num))

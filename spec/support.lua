@@ -60,11 +60,11 @@ end
 M.ANY = M.rule("any event", "evt.num > 0", "  warn_evttypes: false\n")
 
 -- Those of `hits` (rules that hold for the event) that the gate would let through if theirs were the only rule. Asks it about
--- all n rules, so that it has something to remember. All rules must be enabled.
-function M.let_through(rs, n, evt, hits)
+-- all rules, so that it has something to remember. prog: of rules.compile()
+function M.let_through(rs, prog, evt, hits)
   local C, passes, out = core.C, {}, {}
-  for entry = 0, n - 1 do
-    passes[entry + 1] = C.ruleset_gate_verdict(rs, evt, entry) == C.GATE_PASSES
+  for index, number in pairs(prog.gate_number) do
+    passes[index] = C.ruleset_gate_verdict(rs, evt, number) == C.GATE_PASSES
   end
   for _, index in ipairs(hits) do
     if passes[index] then

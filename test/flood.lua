@@ -124,6 +124,52 @@ function floods.users()
   end
 end
 
+-- Not floods: what test/bench and test/quiet compare. N rounds; no process comes or goes, but for what they say.
+
+local TUPLE = "\2\127\0\0\1%s\10\0\0\1\80\0"
+local close, connect = capture.event("close", "exit"), capture.event("connect", "exit")
+local socket = capture.event("socket", "exit")
+local CLOSE, SOCKET, CONNECT = close:values(), socket:values{ domain = 2, type = 1 }, connect:values()
+
+local function close_file(tid, fd)
+  CLOSE[close.at.fd] = fd
+  out:put(close, tid, CLOSE)
+end
+
+-- A server at work: files are opened and closed, connections made and closed.
+function floods.busy()
+  for i = 1, N do
+    open_file(101, 5, "/srv/data/file" .. i % 5000)
+    close_file(101, 5)
+    SOCKET[socket.at.fd] = 6
+    out:put(socket, 101, SOCKET)
+    CONNECT[connect.at.fd] = 6
+    CONNECT[connect.at.tuple] = TUPLE:format(string.char(128 + i % 100, i % 256))
+    out:put(connect, 101, CONNECT)
+    close_file(101, 6)
+  end
+end
+
+local SMALL = { "-a\0-b\0", "PATH=/bin\0" }
+
+-- A process that executes again and again, whose child opens a file in between, as it does itself.
+function floods.exec_loop()
+  born(WATCH + 1, 200)
+  for i = 1, N do
+    exec(WATCH + 1, 1, SMALL[1], SMALL[2])
+    open_file(WATCH + 1, 5, "/srv/data/file" .. i % 5000)
+    open_file(200, 5, "/srv/data/file" .. i % 5000)
+  end
+end
+
+-- The same events, one kind after the other: what is known of a process can be remembered from event to event.
+function floods.exec_apart()
+  born(WATCH + 1, 200)
+  for _ = 1, N do exec(WATCH + 1, 1, SMALL[1], SMALL[2]) end
+  for i = 1, N do open_file(WATCH + 1, 5, "/srv/data/file" .. i % 5000) end
+  for i = 1, N do open_file(200, 5, "/srv/data/file" .. i % 5000) end
+end
+
 -- Descriptors of one process that are never closed.
 function floods.fds()
   for i = 1, N do open_file(101, i, "/tmp/file" .. i) end

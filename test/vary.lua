@@ -11,6 +11,8 @@ local grammar = require "rules.grammar"
 
 local M = {}
 
+local LIST = { ["in"] = true, intersects = true, pmatch = true }
+
 -- ------------------------------------------------------------------ deeply
 
 -- Numbers of our own: the same on every machine.
@@ -33,22 +35,31 @@ local function is_text_op(op)
     or op == C.OP_PMATCH
 end
 
-local function varied(check, roll, suffix)
+local KEPT = { ["true"] = true, ["false"] = true, host = true }
+
+local function value_text(text, change, roll, suffix)
+  if change and text:find("^[%w/._-]*[%a/][%w/._-]*$") and not KEPT[text] and roll(2) == 0 then
+    text = text .. suffix
+  end
+  return text:find('["\\%c]') and grammar.quote(text) or text:find("^[%w/._-]+$") and text or '"' .. text .. '"'
+end
+
+local function check_text(check, roll, suffix)
   local name = check.left.name
-  if not check.values or not name or not is_open(name) or not is_text_op(check.op) then
-    return check
+  if not check.values or check.modifier ~= core.C.MOD_NONE then
+    return grammar.check_text(check)
   end
-  local values = {}
+  local texts, change = {}, name and is_open(name) and is_text_op(check.op)
   for i, value in ipairs(check.values) do
-    local plain = value.text:find("^[%w/._-]+$") and not value.text:find("^%d+$") and not value.text:find("^<")
-    values[i] = plain and roll(2) == 0 and { text = value.text .. suffix } or value
+    texts[i] = value_text(value.text, change, roll, suffix)
   end
-  return setmetatable({ values = values }, { __index = check })
+  local list = table.concat(texts, ", ")
+  return ("%s %s %s"):format(grammar.operand_text(check.left), check.op_text, LIST[check.op_text] and "(" .. list .. ")" or list)
 end
 
 local function written(tree, roll, suffix)
   if tree.kind == "leaf" then
-    return (tree.neg and "not " or "") .. grammar.check_text(varied(tree.check, roll, suffix))
+    return (tree.neg and "not " or "") .. check_text(tree.check, roll, suffix)
   end
   local parts = {}
   for i, child in ipairs(tree) do

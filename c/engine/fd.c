@@ -27,6 +27,7 @@ void fds_free(struct fds *f)
 		return;
 	fds_sweep(f);
 	REQUIRE(f->live == 0 && f->pool.used == 0);
+	fd_pool_empty(&f->pool);
 	free(f);
 }
 

@@ -12,24 +12,72 @@ static const uint32_t bucket_counts[] = {
 	2938679, 5967347, 12117689, 24607243,
 };
 
-enum { ALLOCATOR_COST = 16 };	/* of one allocation */
+#ifdef __SANITIZE_ADDRESS__
+enum { MOST_WAITING = 0 };	/* so that use after free is seen */
+#else
+enum { MOST_WAITING = 256 };	/* of one size */
+#endif
+
+enum { ALLOCATOR_COST = 16, SIZE_STEP = 32 };	/* of one allocation; between sizes of the pool */
+
+struct fd_pool_item {
+	struct fd_pool_item *next;
+};
+
+/* NULL: too large to wait. */
+static struct fd_pool_free *size_of(struct fd_pool *p, size_t n)
+{
+	size_t i = n ? (n - 1) / SIZE_STEP : 0;
+
+	return i < sizeof p->sizes / sizeof p->sizes[0] ? &p->sizes[i] : NULL;
+}
 
 void *fd_pool_get(struct fd_pool *p, size_t n)
 {
+	struct fd_pool_free *size = size_of(p, n);
 	void *mem;
 
-	if (n + ALLOCATOR_COST > p->max - p->used || !(mem = malloc(n)))
+	if (n + ALLOCATOR_COST > p->max - p->used)
 		return NULL;
+	if (size && size->first) {
+		mem = size->first;
+		size->first = size->first->next;
+		size->n--;
+	} else if (!(mem = malloc(size ? (size_t)(size - p->sizes + 1) * SIZE_STEP : n))) {
+		return NULL;
+	}
 	p->used += n + ALLOCATOR_COST;
 	return mem;
 }
 
 void fd_pool_put(struct fd_pool *p, void *mem, size_t n)
 {
+	struct fd_pool_free *size = size_of(p, n);
+	struct fd_pool_item *item = mem;
+
 	if (!mem)
 		return;
 	p->used -= n + ALLOCATOR_COST;
-	free(mem);
+	if (!size || size->n >= MOST_WAITING) {
+		free(mem);
+		return;
+	}
+	item->next = size->first;
+	size->first = item;
+	size->n++;
+}
+
+void fd_pool_empty(struct fd_pool *p)
+{
+	for (size_t i = 0; i < sizeof p->sizes / sizeof p->sizes[0]; i++) {
+		while (p->sizes[i].first) {
+			struct fd_pool_item *item = p->sizes[i].first;
+
+			p->sizes[i].first = item->next;
+			free(item);
+		}
+		p->sizes[i].n = 0;
+	}
 }
 
 static size_t nodes_size(uint32_t cap)

@@ -17,13 +17,19 @@
 
 struct fd_rec;
 
-/* What tables and records of one engine may take together, in bytes. */
+/* What tables and records of one engine may take together, in bytes. What is put back waits for the next of its size:
+ * descriptors come and go with every other event. */
 struct fd_pool {
 	uint64_t used, max;
+	struct fd_pool_free {
+		struct fd_pool_item *first;
+		uint32_t n;
+	} sizes[32];			/* of up to 32, 64, 96 ... bytes */
 };
 
 void *fd_pool_get(struct fd_pool *p, size_t n);		/* NULL: limit reached or out of memory */
 void fd_pool_put(struct fd_pool *p, void *mem, size_t n);	/* NULL allowed */
+void fd_pool_empty(struct fd_pool *p);			/* what waits goes back to the system */
 
 struct fd_node {
 	int64_t fd;

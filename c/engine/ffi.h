@@ -232,12 +232,26 @@ struct gate_stats {
 };
 
 int ruleset_gate(struct ruleset *rs, uint32_t entries);
-int ruleset_gate_program(struct ruleset *rs, const struct gate_step *steps, uint32_t n);
+/* All leaves that the entries will ask, in any order: before everything else. Comparisons of one text become a matcher. */
+int ruleset_gate_leaves(struct ruleset *rs, const int32_t *leaves, uint32_t n);
+/* How likely the leaf is to hold, roughly, if a matcher finds it: 1 hardly ever, more for more. 0: none does. */
+uint32_t ruleset_gate_likely(const struct ruleset *rs, int32_t leaf);
+/* triggers: leaves that matchers find; the program says no if none of them holds. None: nothing of the kind is known. */
+int ruleset_gate_program(struct ruleset *rs, const struct gate_step *steps, uint32_t n, const int32_t *triggers,
+			 uint32_t ntriggers);
 /* What an entry cannot do without, of one scope: SCOPE_SELF or SCOPE_FD, as all leaves of the program. Without: it passes. */
 int ruleset_gate_part(struct ruleset *rs, uint32_t entry, uint32_t scope, int32_t program);
-/* The entry can match events of this code (sc: as ruleset_want(), which this implies), and its whole condition there is
- * the program; -1: nobody knows. Entries of one code come in order; the program is that of the first call. */
-int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc, int32_t program);
+/* The entry can match events of this code (sc: as ruleset_want(), which this implies). What it asks of them: `event`, what
+ * neither the process nor the descriptor answers, and `whole`, its whole condition; -1: nothing, or nothing that may be
+ * asked in advance. Entries of one code come in order; the programs are those of the first call. */
+int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc, int32_t event, int32_t whole);
+/* Everything was told. */
+int ruleset_gate_ready(struct ruleset *rs);
+/* After engine_next(): how many entries the event got past the gate with, and behind that which. Stays where it is until
+ * ruleset_gate() is called again. */
+const int32_t *ruleset_gate_hits(const struct ruleset *rs);
+/* The program's answer for the event at hand: 1 or 0, or -EINVAL. */
+int ruleset_gate_holds(struct ruleset *rs, const struct evt *e, int32_t program);
 /* What the gate would do if this were the only entry: GATE_PASSES, or which part of the condition is in the way. */
 int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry);
 /* Counts since ruleset_gate(), of events of one code. */

@@ -194,6 +194,19 @@ void compose_bytes(struct compose *c, const void *p, uint32_t len)
 	}
 }
 
+void compose_int(struct compose *c, int64_t n)
+{
+	uint64_t rest = n < 0 ? -(uint64_t)n : (uint64_t)n;
+	char buf[24], *p = buf + sizeof buf;
+
+	do
+		*--p = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (n < 0)
+		*--p = '-';
+	compose_bytes(c, p, (uint32_t)(buf + sizeof buf - p));
+}
+
 void compose_fmt(struct compose *c, const char *fmt, ...)
 {
 	char buf[512];

@@ -81,6 +81,7 @@ struct compose {
 };
 
 void compose_bytes(struct compose *c, const void *p, uint32_t len);
+void compose_int(struct compose *c, int64_t n);
 __attribute__((format(printf, 2, 3))) void compose_fmt(struct compose *c, const char *fmt, ...);
 
 static inline void compose_str(struct compose *c, struct str s)

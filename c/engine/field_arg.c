@@ -65,7 +65,7 @@ static void render_number(struct rendering *r)
 		compose_fmt(r->plain, "%09" PRId64, shown);
 		break;
 	default:
-		compose_fmt(r->plain, "%" PRId64, shown);
+		compose_int(r->plain, shown);
 	}
 }
 
@@ -81,7 +81,7 @@ static void render_errno(struct rendering *r)
 
 	if (!rendering_int(r, &v))
 		return;
-	compose_fmt(r->plain, "%" PRId64, v);
+	compose_int(r->plain, v);
 	if (v < 0 && v >= -INT32_MAX)
 		compose_z(r->resolved, errno_name((int)-v));
 }
@@ -94,7 +94,7 @@ static void render_fd(struct rendering *r)
 
 	if (!rendering_int(r, &fd))
 		return;
-	compose_fmt(r->plain, "%" PRId64, fd);
+	compose_int(r->plain, fd);
 	if (!thread)
 		return;
 	if (fd == AT_CWD) {
@@ -118,7 +118,7 @@ static void render_pid(struct rendering *r)
 
 	if (!rendering_int(r, &v))
 		return;
-	compose_fmt(r->plain, "%" PRId64, v);
+	compose_int(r->plain, v);
 	struct thread *thread = thread_find(r->e->st->threads, v);
 	if (thread)
 		compose_str(r->resolved, thread_comm(thread));
@@ -250,7 +250,7 @@ static void render_syscall(struct rendering *r)
 		compose_str(r->plain, STR("<unknown syscall>"));
 		return;
 	}
-	compose_fmt(r->plain, "%" PRId64, v);
+	compose_int(r->plain, v);
 	compose_z(r->resolved, syscall_name((uint32_t)v));
 }
 
@@ -260,7 +260,7 @@ static void render_signal(struct rendering *r)
 
 	if (!rendering_int(r, &v))
 		return;
-	compose_fmt(r->plain, "%" PRId64, v);
+	compose_int(r->plain, v);
 	compose_z(r->resolved, signal_name((int)v));
 }
 

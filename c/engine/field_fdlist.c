@@ -25,7 +25,7 @@ static bool compose_item(struct compose *c, uint32_t what, int64_t fd, const str
 {
 	switch (what) {
 	case FDLIST_NUMS:
-		compose_fmt(c, "%" PRId64, fd);
+		compose_int(c, fd);
 		return true;
 	case FDLIST_NAMES:
 		compose_str(c, r && r->d.name.len ? r->d.name : STR("<NA>"));

@@ -7,13 +7,15 @@
 /* ------------------------------------------------------------------ capabilities */
 
 /* By number, as in linux/capability.h. */
-static const char *const cap_names[] = {
-	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-	"LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-	"SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-	"SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-	"CHECKPOINT_RESTORE",
+#define CAP(name) STR("CAP_" #name)
+static const struct str cap_names[] = {
+	CAP(CHOWN), CAP(DAC_OVERRIDE), CAP(DAC_READ_SEARCH), CAP(FOWNER), CAP(FSETID), CAP(KILL), CAP(SETGID),
+	CAP(SETUID), CAP(SETPCAP), CAP(LINUX_IMMUTABLE), CAP(NET_BIND_SERVICE), CAP(NET_BROADCAST), CAP(NET_ADMIN),
+	CAP(NET_RAW), CAP(IPC_LOCK), CAP(IPC_OWNER), CAP(SYS_MODULE), CAP(SYS_RAWIO), CAP(SYS_CHROOT),
+	CAP(SYS_PTRACE), CAP(SYS_PACCT), CAP(SYS_ADMIN), CAP(SYS_BOOT), CAP(SYS_NICE), CAP(SYS_RESOURCE),
+	CAP(SYS_TIME), CAP(SYS_TTY_CONFIG), CAP(MKNOD), CAP(LEASE), CAP(AUDIT_WRITE), CAP(AUDIT_CONTROL),
+	CAP(SETFCAP), CAP(MAC_OVERRIDE), CAP(MAC_ADMIN), CAP(SYSLOG), CAP(WAKE_ALARM), CAP(BLOCK_SUSPEND),
+	CAP(AUDIT_READ), CAP(PERFMON), CAP(BPF), CAP(CHECKPOINT_RESTORE),
 };
 
 int get_caps(const struct field_ctx *c, struct value *v)
@@ -25,9 +27,13 @@ int get_caps(const struct field_ctx *c, struct value *v)
 	if (!t)
 		return 0;
 	memcpy(&caps, (const char *)t + c->variant, sizeof caps);
-	for (uint32_t i = 0; i < sizeof cap_names / sizeof cap_names[0]; i++)
-		if (caps >> i & 1)
-			compose_fmt(&names, "%sCAP_%s", names.len ? " " : "", cap_names[i]);
+	for (uint32_t i = 0; i < sizeof cap_names / sizeof cap_names[0]; i++) {
+		if (!(caps >> i & 1))
+			continue;
+		if (names.len)
+			compose_str(&names, STR(" "));
+		compose_str(&names, cap_names[i]);
+	}
 	return value_composed(v, &names);
 }
 

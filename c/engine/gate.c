@@ -1,212 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
-#include "../array.h"
-#include "gate.h"
+#include "gate_plan.h"
 #include "ruleset.h"
 #include "state.h"
 
-enum part { PART_PROCESS, PART_DESCRIPTOR, PARTS };
-
 enum { CACHE_BYTES = 1 << 20, MAX_SLOTS = 4096, MIN_SLOTS = 64 };
 
-/* What is known under one key. Followed by two bit sets: which entries' answers are known, and which are yes. */
+/* What is known under one key. Followed by two bit sets, word by word in turns: which entries' answers are known, and
+ * which are yes. */
 struct memo {
 	struct gate_key key;
 	bool used;
 	uint64_t bits[];
 };
-
-struct cache {
-	uint32_t slots;		/* power of two; 0: not allocated yet */
-	char *memos;
-};
-
-struct program {
-	const struct gate_step *steps;
-	uint32_t n;
-	uint32_t serial, answer;	/* the answer for event `serial` */
-};
-
-/* The entries that can match events of one code. */
-struct type {
-	uint64_t *entries;		/* bit set; NULL: none */
-	uint32_t *before;		/* by word of it: how many entries there are in earlier words */
-	int32_t *conditions;		/* programs, in order of entries; -1: none */
-	uint32_t n, cap;
-};
-
-struct gate {
-	uint32_t entries, words;	/* words: of a bit set over entries */
-	struct program *programs;
-	uint32_t nprograms, programs_cap;
-	struct map program_by_hash;	/* hash -> 1 + number of the latest program that has it */
-	struct {
-		int32_t *program;	/* by entry; -1: no condition of that scope */
-		uint64_t *has;		/* the entries that have one */
-		struct cache cache;
-	} parts[PARTS];
-	struct type types[EV_COUNT];
-	uint64_t *passing;		/* scratch */
-	struct gate_stats stats[EV_COUNT];
-};
-
-/* ------------------------------------------------------------------ building */
-
-int ruleset_gate(struct ruleset *rs, uint32_t entries)
-{
-	struct gate *g;
-
-	gate_free(rs->gate);
-	rs->gate = NULL;
-	if (!entries)
-		return 0;
-	if (!(g = calloc(1, sizeof *g)))
-		return -ENOMEM;
-	g->entries = entries;
-	g->words = (entries + 63) / 64;
-	g->passing = calloc(g->words, sizeof *g->passing);
-	bool ok = g->passing;
-	for (int part = 0; part < PARTS; part++) {
-		g->parts[part].program = calloc(entries, sizeof *g->parts[part].program);
-		g->parts[part].has = calloc(g->words, sizeof *g->parts[part].has);
-		ok = ok && g->parts[part].program && g->parts[part].has;
-	}
-	if (!ok) {
-		gate_free(g);
-		return -ENOMEM;
-	}
-	rs->gate = g;
-	return 0;
-}
-
-static bool steps_are_sound(const struct ruleset *rs, const struct gate_step *steps, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (steps[i].leaf < 0 || (uint32_t)steps[i].leaf >= rs->nleaves)
-			return false;
-		for (int k = 0; k < 2; k++) {
-			int32_t to = steps[i].next[k];
-			/* forward only, so that every program ends */
-			if (to >= 0 ? (uint32_t)to <= i || (uint32_t)to >= n : to != GATE_YES && to != GATE_NO)
-				return false;
-		}
-	}
-	return n > 0;
-}
-
-int ruleset_gate_program(struct ruleset *rs, const struct gate_step *steps, uint32_t n)
-{
-	struct gate *g = rs->gate;
-	struct gate_step *kept;
-	size_t bytes = n * sizeof *steps;
-
-	if (!g || !steps_are_sound(rs, steps, n))
-		return -EINVAL;
-
-	uint64_t hash = hash_bytes(steps, bytes, rs->seed);
-	uintptr_t same = (uintptr_t)map_get(&g->program_by_hash, hash);	/* its number + 1 */
-	if (same && g->programs[same - 1].n == n && memcmp(g->programs[same - 1].steps, steps, bytes) == 0)
-		return (int)same - 1;
-	if (!array_room(&g->programs, g->nprograms, &g->programs_cap, sizeof *g->programs) ||
-	    !(kept = ruleset_zero(rs, bytes)) ||
-	    !map_put(&g->program_by_hash, hash, (void *)(uintptr_t)(g->nprograms + 1)))
-		return -ENOMEM;
-	memcpy(kept, steps, bytes);
-	g->programs[g->nprograms] = (struct program){ .steps = kept, .n = n };
-	return (int)g->nprograms++;
-}
-
-static bool reads_only(const struct ruleset *rs, const struct program *p, uint32_t scope)
-{
-	for (uint32_t i = 0; i < p->n; i++)
-		if (ruleset_leaf_expr(rs, p->steps[i].leaf)->scope != scope)
-			return false;
-	return true;
-}
-
-int ruleset_gate_part(struct ruleset *rs, uint32_t entry, uint32_t scope, int32_t program)
-{
-	int part = scope == SCOPE_SELF ? PART_PROCESS : scope == SCOPE_FD ? PART_DESCRIPTOR : PARTS;
-	struct gate *g = rs->gate;
-
-	if (!g || entry >= g->entries || part == PARTS || program < 0 || (uint32_t)program >= g->nprograms ||
-	    !reads_only(rs, &g->programs[program], scope))
-		return -EINVAL;
-	g->parts[part].program[entry] = program;
-	g->parts[part].has[entry / 64] |= 1ull << entry % 64;
-	return 0;
-}
-
-static bool type_alloc(const struct gate *g, struct type *type)
-{
-	if (type->entries)
-		return true;
-	type->before = calloc(g->words, sizeof *type->before);
-	type->entries = type->before ? calloc(g->words, sizeof *type->entries) : NULL;
-	return type->entries;
-}
-
-static bool has_later(const struct gate *g, const struct type *type, uint32_t entry)
-{
-	if (type->entries[entry / 64] >> entry % 64)
-		return true;
-	for (uint32_t w = entry / 64 + 1; w < g->words; w++)
-		if (type->entries[w])
-			return true;
-	return false;
-}
-
-static int type_add(const struct gate *g, struct type *type, uint32_t entry, int32_t program)
-{
-	uint64_t *word = &type->entries[entry / 64], bit = 1ull << entry % 64;
-
-	if (*word & bit)
-		return 0;
-	if (has_later(g, type, entry))
-		return -EINVAL;
-	if (!array_room(&type->conditions, type->n, &type->cap, sizeof *type->conditions))
-		return -ENOMEM;
-	if (!*word)
-		type->before[entry / 64] = type->n;
-	*word |= bit;
-	type->conditions[type->n++] = program;
-	return 0;
-}
-
-int ruleset_gate_type(struct ruleset *rs, uint32_t entry, uint32_t code, int32_t sc, int32_t program)
-{
-	struct gate *g = rs->gate;
-	int rc;
-
-	if (!g || entry >= g->entries || code >= EV_COUNT || program < -1 || program >= (int32_t)g->nprograms)
-		return -EINVAL;
-	if (!type_alloc(g, &g->types[code]))
-		return -ENOMEM;
-	rc = type_add(g, &g->types[code], entry, program);
-	if (rc == 0)
-		ruleset_want(rs, code, sc);
-	return rc;
-}
-
-void gate_free(struct gate *g)
-{
-	if (!g)
-		return;
-	for (uint32_t code = 0; code < EV_COUNT; code++) {
-		free(g->types[code].entries);
-		free(g->types[code].before);
-		free(g->types[code].conditions);
-	}
-	for (int part = 0; part < PARTS; part++) {
-		free(g->parts[part].program);
-		free(g->parts[part].has);
-		free(g->parts[part].cache.memos);
-	}
-	map_free(&g->program_by_hash);
-	free(g->programs);
-	free(g->passing);
-	free(g);
-}
 
 void ruleset_gate_stats(const struct ruleset *rs, uint32_t code, struct gate_stats *stats)
 {
@@ -220,7 +27,7 @@ static size_t memo_size(const struct gate *g)
 	return sizeof(struct memo) + 2 * g->words * sizeof(uint64_t);
 }
 
-static bool cache_alloc(const struct gate *g, struct cache *c)
+static bool cache_alloc(const struct gate *g, struct memo_cache *c)
 {
 	uint32_t slots = MAX_SLOTS;
 
@@ -232,7 +39,7 @@ static bool cache_alloc(const struct gate *g, struct cache *c)
 }
 
 /* The memo of this key: as it is, or emptied. NULL: out of memory, go without. */
-static struct memo *memo_find(const struct gate *g, struct cache *c, const struct gate_key *key)
+static struct memo *memo_find(const struct gate *g, struct memo_cache *c, const struct gate_key *key)
 {
 	struct memo *m;
 
@@ -249,17 +56,21 @@ static struct memo *memo_find(const struct gate *g, struct cache *c, const struc
 
 void gate_forget(struct gate *g)
 {
-	for (int part = 0; g && part < PARTS; part++) {
-		free(g->parts[part].cache.memos);
-		g->parts[part].cache = (struct cache){ 0 };
+	if (!g)
+		return;
+	for (int part = 0; part < KEPT_PARTS; part++) {
+		free(g->caches[part].memos);
+		g->caches[part] = (struct memo_cache){ 0 };
 	}
-	for (uint32_t i = 0; g && i < g->nprograms; i++)
+	for (uint32_t i = 0; i < g->nprograms; i++)
 		g->programs[i].serial = 0;
+	for (uint32_t i = 0; i < g->nmatchers; i++)
+		matcher_forget(g->matchers[i]);
 }
 
-/* ------------------------------------------------------------------ judging */
+/* ------------------------------------------------------------------ asking */
 
-static bool holds(struct gate *g, const struct evt *e, int32_t program)
+static bool holds(struct gate *g, const struct evt *e, uint32_t program)
 {
 	struct program *p = &g->programs[program];
 	int32_t at = 0;
@@ -274,27 +85,76 @@ static bool holds(struct gate *g, const struct evt *e, int32_t program)
 	return p->answer;
 }
 
-/* Takes the entries out of `passing` whose program says no. key NULL: there is none. Are any left? */
-static bool sift(struct gate *g, const struct evt *e, enum part part, const struct gate_key *key)
+/* If one of its entries is unknown: asks, and puts them into `yes` if so. */
+static void ask_cohort(struct gate *g, const struct evt *e, const struct sieve *s, const struct cohort *cohort)
 {
-	struct memo *m = key ? memo_find(g, &g->parts[part].cache, key) : NULL;
-	uint64_t left = 0, refused = e->scratch->refused;
+	const struct bits *bits = &s->bits[cohort->first];
+	uint64_t wanted = 0;
 
-	for (uint32_t w = 0; w < g->words; w++) {
-		uint64_t asked = g->passing[w] & g->parts[part].has[w], yes = m ? m->bits[g->words + w] : 0;
+	for (uint32_t i = 0; i < cohort->n && !wanted; i++)
+		wanted = g->unknown[bits[i].word] & bits[i].bits;
+	if (!wanted || !holds(g, e, cohort->program))
+		return;
+	for (uint32_t i = 0; i < cohort->n; i++)
+		g->yes[bits[i].word] |= bits[i].bits;
+}
 
-		for (uint64_t unknown = asked & ~(m ? m->bits[w] : 0); unknown; unknown &= unknown - 1) {
-			uint32_t entry = w * 64 + (uint32_t)__builtin_ctzll(unknown);
+static void ask_triggered(struct gate *g, const struct evt *e, const struct sieve *s, uint32_t leaf)
+{
+	uint32_t lo = 0, hi = s->ntriggers;
 
-			if (holds(g, e, g->parts[part].program[entry]))
-				yes |= unknown & -unknown;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if (s->triggers[mid].leaf < leaf)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < s->ntriggers && s->triggers[lo].leaf == leaf; lo++)
+		ask_cohort(g, e, s, &s->cohorts[s->triggers[lo].cohort]);
+}
+
+/* Finds out which of the unknown entries hold. */
+static void ask(struct gate *g, const struct evt *e, const struct sieve *s)
+{
+	for (uint32_t i = 0; i < s->nfree; i++)
+		ask_cohort(g, e, s, &s->cohorts[i]);
+	for (uint32_t i = 0; i < s->nmatchers; i++) {
+		const uint32_t *ids;
+		uint32_t n = matcher_run(s->matchers[i], e, &ids);
+
+		for (uint32_t k = 0; k < n; k++)
+			ask_triggered(g, e, s, ids[k]);
+	}
+}
+
+/* Takes the entries out of `passing` whose program says no. bits: what is known; NULL: nothing is kept. Are any left? */
+static bool sift(struct gate *g, const struct evt *e, const struct plan *plan, int part, uint64_t *bits)
+{
+	const struct sieve *s = &plan->parts[part];
+	uint64_t refused = e->scratch->refused, open = 0, left = 0;
+
+	if (!s->ncohorts)
+		return true;
+	for (uint32_t w = plan->from; w < plan->to; w++) {
+		uint64_t asked = g->passing[w] & s->asks[w];
+
+		g->unknown[w] = bits ? asked & ~bits[2 * w] : asked;
+		g->yes[w] = bits ? bits[2 * w + 1] : 0;
+		open |= g->unknown[w];
+	}
+	if (open)
+		ask(g, e, s);
+	/* values that found no room to be composed in count as missing, this time */
+	if (open && bits && e->scratch->refused == refused) {
+		for (uint32_t w = plan->from; w < plan->to; w++) {
+			bits[2 * w] |= g->unknown[w];
+			bits[2 * w + 1] |= g->unknown[w] & g->yes[w];
 		}
-		/* values that found no room to be composed in count as missing, this time */
-		if (m && e->scratch->refused == refused) {
-			m->bits[w] |= asked;
-			m->bits[g->words + w] = yes;
-		}
-		g->passing[w] &= ~asked | yes;
+	}
+	for (uint32_t w = plan->from; w < plan->to; w++) {
+		g->passing[w] &= ~s->asks[w] | g->yes[w];
 		left |= g->passing[w];
 	}
 	return left;
@@ -316,73 +176,91 @@ bool gate_descriptor_key(const struct evt *e, struct gate_key *key)
 	return !e->uses_fd || e->fd;
 }
 
-static bool process_part(struct gate *g, const struct evt *e)
+static bool process_part(struct gate *g, const struct evt *e, const struct plan *plan)
 {
 	struct gate_key key;
+	struct memo *m = gate_process_key(e, &key) ? memo_find(g, &g->caches[PART_PROCESS], &key) : NULL;
 
-	return sift(g, e, PART_PROCESS, gate_process_key(e, &key) ? &key : NULL);
+	return sift(g, e, plan, PART_PROCESS, m ? m->bits : NULL);
 }
 
 /* Events that make a descriptor bring a new record each time: remembering it would only push others out. */
-static bool descriptor_part(struct gate *g, const struct evt *e)
+static bool descriptor_part(struct gate *g, const struct evt *e, const struct plan *plan)
 {
 	struct gate_key key;
 	bool has_key = !(e->info->flags & EF_CREATES_FD) && gate_descriptor_key(e, &key);
+	struct memo *m = has_key ? memo_find(g, &g->caches[PART_DESCRIPTOR], &key) : NULL;
 
-	return sift(g, e, PART_DESCRIPTOR, has_key ? &key : NULL);
+	return sift(g, e, plan, PART_DESCRIPTOR, m ? m->bits : NULL);
 }
 
-static bool condition_part(struct gate *g, const struct evt *e, const struct type *type)
+/* Lists the entries that are left: hits[0] of them. Are there any? */
+static bool whole_part(struct gate *g, const struct evt *e, const struct plan *plan, int32_t *hits)
 {
-	for (uint32_t w = 0; w < g->words; w++) {
+	hits[0] = 0;
+	for (uint32_t w = plan->from; w < plan->to; w++) {
 		for (uint64_t rest = g->passing[w]; rest; rest &= rest - 1) {
-			uint64_t lower = type->entries[w] & ((rest & -rest) - 1);
-			int32_t program = type->conditions[type->before[w] + (uint32_t)__builtin_popcountll(lower)];
+			uint64_t earlier = plan->entries[w] & ((rest & -rest) - 1);
+			int32_t whole = plan->wholes[plan->before[w] + (uint32_t)__builtin_popcountll(earlier)];
 
-			if (program < 0 || holds(g, e, program))
-				return true;
+			if (whole < 0 || holds(g, e, (uint32_t)whole))
+				hits[++hits[0]] = (int32_t)(w * 64 + (uint32_t)__builtin_ctzll(rest));
 		}
 	}
-	return false;
+	return hits[0];
 }
 
-/* Of the entries in `passing`. */
-static enum gate_verdict judge(struct gate *g, const struct evt *e, const struct type *type)
+/* Of the entries in `passing`. hits has room for each of them, and one. */
+static enum gate_verdict judge(struct gate *g, const struct evt *e, const struct plan *plan, int32_t *hits)
 {
-	if (!process_part(g, e))
+	if (!process_part(g, e, plan))
 		return GATE_BY_PROCESS;
-	if (!descriptor_part(g, e))
+	if (!descriptor_part(g, e, plan))
 		return GATE_BY_DESCRIPTOR;
-	return condition_part(g, e, type) ? GATE_PASSES : GATE_BY_CONDITION;
+	return sift(g, e, plan, PART_EVENT, NULL) && whole_part(g, e, plan, hits) ? GATE_PASSES : GATE_BY_CONDITION;
 }
 
 bool gate_pass(struct ruleset *rules, const struct evt *e)
 {
 	struct gate *g;
-	const struct type *type;
+	const struct plan *plan;
 	enum gate_verdict verdict;
 
 	if (!rules || !event_is_seen(e->h.code) || !ruleset_wants(rules, e->h.code, e->h.sc))
 		return false;
-	g = rules->gate;
-	if (!g || !(type = &g->types[e->h.code])->entries)
+	if (!(g = rules->gate))
+		return true;
+	g->hits[0] = 0;
+	if (!(plan = g->types[e->h.code].plan))
 		return true;	/* somebody wants them all */
-	memcpy(g->passing, type->entries, g->words * sizeof *g->passing);
-	verdict = judge(g, e, type);
+	memcpy(g->passing + plan->from, plan->entries + plan->from, (plan->to - plan->from) * sizeof *g->passing);
+	verdict = judge(g, e, plan, g->hits);
 	g->stats[e->h.code].verdicts[verdict]++;
 	return verdict == GATE_PASSES;
+}
+
+int ruleset_gate_holds(struct ruleset *rs, const struct evt *e, int32_t program)
+{
+	struct gate *g = rs->gate;
+
+	return g && program >= 0 && (uint32_t)program < g->nprograms ? holds(g, e, (uint32_t)program) : -EINVAL;
+}
+
+const int32_t *ruleset_gate_hits(const struct ruleset *rs)
+{
+	return rs->gate ? rs->gate->hits : NULL;
 }
 
 int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry)
 {
 	struct gate *g = rs->gate;
-	const struct type *type = g ? &g->types[e->h.code] : NULL;
+	const struct plan *plan = g ? g->types[e->h.code].plan : NULL;
 
 	if (!g || entry >= g->entries)
 		return -EINVAL;
-	if (!type->entries || !(type->entries[entry / 64] >> entry % 64 & 1))
+	if (!plan || !(plan->entries[entry / 64] >> entry % 64 & 1))
 		return GATE_BY_TYPE;
-	memset(g->passing, 0, g->words * sizeof *g->passing);
+	memset(g->passing + plan->from, 0, (plan->to - plan->from) * sizeof *g->passing);
 	g->passing[entry / 64] = 1ull << entry % 64;
-	return (int)judge(g, e, type);
+	return (int)judge(g, e, plan, (int32_t[2]){ 0 });
 }

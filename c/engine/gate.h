@@ -4,16 +4,22 @@
  *
  * Each rule (an "entry" here) has a condition in negation normal form. Replacing every literal of other scopes by "true"
  * leaves a necessary condition, because a literal that reads the state of one scope alone has the same answer as long as
- * that state stays. An event has to get past four of these:
+ * that state stays. An event has to get past five of these:
  *
  *	type         which event codes can match at all: a bit set over entries per code
  *	process      literals of scope "self": the thread itself, its image, its leader
  *	descriptor   literals of scope "fd": the record the event works on
- *	condition    all literals, those decided by the code taken out
+ *	event        all other literals, as far as the code does not decide them
+ *	whole        all literals; one entry after the other, of those that are left
  *
- * The latter three are programs over leaves (struct gate_step). Answers of process and descriptor are remembered under
- * keys, as bit sets over entries, and filled in only as far as some event asks. Whatever can change a field of such a scope
- * must change the key: thread_touch(), a new record, table_epoch++. test/test_scope.c tries to prove that wrong.
+ * The latter four are programs over leaves (struct gate_step). Entries that have the same program are asked together.
+ * Where many compare one text with constants, a matcher (matcher.h) tells which of these comparisons hold, and only
+ * programs that one of them can make true, their triggers, are asked at all: thousands of rules cost what the few cost
+ * that have something to do with the event.
+ *
+ * Answers of process and descriptor are remembered under keys, as bit sets over entries, and filled in only as far as
+ * some event asks. Whatever can change a field of such a scope must change the key: thread_touch(), a new record,
+ * table_epoch++. test/test_scope.c tries to prove that wrong.
  *
  * Entries that remember something from event to event are held back by their type alone.
  */

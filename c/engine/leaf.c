@@ -523,6 +523,10 @@ int leaf_build(struct ruleset *rs, struct leaf *l, const struct operand *o, stru
 static __attribute__((noinline)) int leaf_judge(const struct evt *e, struct ruleset *rs, uint32_t id)
 {
 	const struct leaf *l = rs->leaves[id];
+
+	if (l->settled && *l->settled == e->serial)
+		return 0;
+
 	const struct value *v = expr_value(e, l->expr);
 	struct subject s = { e, v, &l->expr->hash, rs->seed };
 	int answer = v && l->judge(l, &s);

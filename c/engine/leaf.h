@@ -42,6 +42,7 @@ struct leaf {
 	struct cmp *each;		/* one by one: modifiers, untyped expressions */
 	uint32_t n;			/* constants */
 	uint8_t op, modifier;
+	const uint32_t *settled;	/* of which event a matcher has found all leaves like this; NULL: no matcher does */
 	bool stateful;
 	bool all_items;			/* a value of several items must pass with each, not with any */
 

@@ -26,6 +26,7 @@ void ruleset_free(struct ruleset *rs)
 {
 	if (!rs)
 		return;
+	gate_free(rs->gate);
 	for (uint32_t i = 0; i < rs->nregexes; i++)
 		regex_free(rs->regexes[i]);
 	free(rs->regexes);
@@ -36,7 +37,6 @@ void ruleset_free(struct ruleset *rs)
 	free(rs->alert);
 	map_free(&rs->expr_by_hash);
 	map_free(&rs->leaf_by_hash);
-	gate_free(rs->gate);
 	arena_free(&rs->arena);
 	free(rs);
 }

@@ -9,7 +9,7 @@
  *
  * A rest that is larger than the headroom (a large block is being gathered) goes to `side`, which grows.
  *
- * A chunk is made by chunk_plain() or chunk_inflate(): for gzip files by a thread that runs ahead through a ring of
+ * A chunk is made by chunk_plain() or chunk_inflate(): for gzip and large files by a thread that runs ahead through a ring of
  * chunks, else on the spot. The ring has one producer and one consumer; `made` and `freed` count chunks, and
  * two eventfds let either side sleep (poll() ends on a signal whatever SA_RESTART says; that is why).
  */
@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include "stream.h"
 
-enum { HEADROOM = 64 << 10, CHUNK = 256 << 10, INPUT = 64 << 10, RING = 4, SIDE_KEPT = 1 << 20 };
+enum { HEADROOM = 64 << 10, CHUNK = 256 << 10, INPUT = 64 << 10, RING = 4, SIDE_KEPT = 1 << 20, WORTH_A_THREAD = 4 << 20 };
 
 struct chunk {
 	uint8_t *mem;			/* HEADROOM + CHUNK */
@@ -368,6 +368,11 @@ static struct feed *feed_new(int fd)
 	return f;
 }
 
+static bool wants_thread(const struct feed *f)
+{
+	return f->z || f->size > WORTH_A_THREAD;
+}
+
 /* Looks at the first two bytes and gets ready for what they promise. */
 static int feed_begin(struct feed *f)
 {
@@ -382,10 +387,11 @@ static int feed_begin(struct feed *f)
 			return -ENOMEM;
 		isal_inflate_init(f->z);
 		f->z->crc_flag = ISAL_GZIP;
-		f->nring = RING;
 	} else if (f->fd < 0) {
 		return 0;		/* plain memory: no chunks at all */
 	}
+	if (wants_thread(f))
+		f->nring = RING;
 	for (uint32_t i = 0; i < f->nring; i++)
 		if (!(f->ring[i].mem = malloc(HEADROOM + CHUNK)))
 			return -ENOMEM;
@@ -411,7 +417,7 @@ int stream_open(struct stream *s, const char *path, struct err *err)
 	if (!(f->in = malloc(INPUT)))
 		goto out;
 	f->owns_input = true;
-	if ((rc = feed_begin(f)) == 0 && f->z)
+	if ((rc = feed_begin(f)) == 0 && wants_thread(f))
 		feed_start(f);
 out:
 	if (rc == 0)

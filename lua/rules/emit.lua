@@ -3,13 +3,18 @@
 --
 --   local prog = emit.compile(entries, opts)
 --     entries   { { tree, events, hit = int32 }, ... } in order of importance; `hit` is what a match writes
---     opts      first = true: stop at the first match; dispatch = false: no look at the event's code
+--     opts      first = true: stop at the first match; dispatch = false: no look at the event's code; gate_hits: see below;
+--               holds = function(entry) -> predicate: to be called instead of generated code, with gate_hits only
 --     prog      match(evt) -> number of hits; hits = int32_t[?]; source = all generated text; text_of(i) = that of entry i
 --
 -- Shape: one function per entry, an expression over C.leaf(e, id); one group function per up to MAX_UPS entries that tries
 -- them in order; one handler per set of entries that some event code has; one binary if-tree from codes (for generic
 -- events: from syscalls) to handlers. What an event's code decides (evt.type and its like) is not asked again behind that
 -- tree: such entries have variants. Nothing but numbers is ever put into the source.
+--
+-- With the gate (opts.gate_hits: what ruleset_gate_hits() gave; entries have their `number`) there is no tree and no group: C
+-- knows which entries the event has got past it with, and only their predicates are called. The JIT compiler stays away from
+-- this: calls of ever other functions from one place make traces without end, and only events that alert come here.
 --
 -- LuaJIT's limits (60 upvalues and 200 locals per function, about 200 levels of parentheses, jumps of 32k instructions)
 -- are met by construction: whatever has too many leaves, levels or callees is cut into functions of its own.
@@ -372,27 +377,71 @@ local function text_of(unit, number, out, seen)
   out[#out + 1] = ("f%d = %s\n"):format(number, unit.functions[number].text)
 end
 
-function M.compile(entries, opts)
-  local unit, style = new_unit(), opts.first and FIRST or ALL
-  local prepared = {}
-  for i, entry in ipairs(entries) do
-    prepared[i] = { predicate = predicate(unit, entry.tree), hit = entry.hit, events = entry.events, tree = entry.tree,
-                    deciders = lower.deciders(entry.tree), variants = {} }
+-- Tries the entries that the gate lists, in their own order.
+local function gated_match(predicates, prepared, hits, opts)
+  local list, first = opts.gate_hits, opts.first
+  local of_number, sorted = {}, ffi.new("int32_t[?]", #prepared + 1)
+  for i, entry in ipairs(prepared) do
+    of_number[entry.number] = i
   end
-  local root
+  local function match(e)
+    local n, found = list[0], 0
+    for k = 1, n do
+      local i, at = of_number[list[k]], k - 1
+      while at > 0 and sorted[at - 1] > i do
+        sorted[at], at = sorted[at - 1], at - 1
+      end
+      sorted[at] = i
+    end
+    for k = 0, n - 1 do
+      local i = sorted[k]
+      if predicates[i](e) then
+        hits[found], found = prepared[i].hit, found + 1
+        if first then
+          return found
+        end
+      end
+    end
+    return found
+  end
+  jit.off(match)
+  return match
+end
+
+local function predicates_of(entries, prepared, F, opts)
+  local out = {}
+  for i, entry in ipairs(entries) do
+    out[i] = opts.holds and opts.holds(entry) or F[prepared[i].predicate]
+  end
+  for _, f in ipairs(F) do
+    jit.off(f)
+  end
+  return out
+end
+
+local function root_of(unit, style, prepared, opts)
   if opts.dispatch == false then
     local number = handlers(unit, style)(prepared)
     local _, text, ups = call_text(style, number)
-    root = add_function(unit, ("function(e) %s end"):format(text), ups)
-  else
-    local number = dispatcher(unit, style, prepared)
-    local text = ("function(e) local h = C.evt_head(e) return %s end"):format(style.enter:format(number))
-    root = add_function(unit, text, { number })
+    return add_function(unit, ("function(e) %s end"):format(text), ups)
+  end
+  local number = dispatcher(unit, style, prepared)
+  local text = ("function(e) local h = C.evt_head(e) return %s end"):format(style.enter:format(number))
+  return add_function(unit, text, { number })
+end
+
+function M.compile(entries, opts)
+  local unit, prepared = new_unit(), {}
+  for i, entry in ipairs(entries) do
+    prepared[i] = { predicate = predicate(unit, entry.tree), hit = entry.hit, events = entry.events, tree = entry.tree,
+                    deciders = lower.deciders(entry.tree), variants = {}, number = entry.number }
   end
   local hits = ffi.new("int32_t[?]", math.max(#entries, 1))
+  local root = not opts.gate_hits and root_of(unit, opts.first and FIRST or ALL, prepared, opts)
   local F, source = load_unit(unit, hits)
   return {
-    match = F[root], hits = hits, source = source,
+    match = root and F[root] or gated_match(predicates_of(entries, prepared, F, opts), prepared, hits, opts),
+    hits = hits, source = source,
     text_of = function(i)
       local out = {}
       text_of(unit, prepared[i].predicate, out, {})

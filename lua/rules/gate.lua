@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Tells the C gate what each rule cannot do without (c/engine/gate.h).
 --
---   gate.install(rs, entries)      entries: { { tree, events }, ... } as emit.compile takes them
+--   gate.install(rs, entries, opts)   entries: { { tree, events }, ... } as emit.compile takes them, at least one; gives each its
+--                                     `number`; returns ruleset_gate_hits()
+--   gate.holds(rs, program)           a predicate: function(evt) that runs a program of C
 --
--- A tree in negation normal form is projected to one scope: literals of other scopes become true. For each event code it is
+-- A tree in negation normal form is projected to some scopes: literals of others become true. For each event code it is
 -- also taken as a whole, without the literals that the code decides. Either is written as a branch program: each literal
 -- asks a leaf and says where to go on for 0 and for 1.
 local core = require "core"
@@ -14,14 +16,14 @@ local M = {}
 
 -- ------------------------------------------------------------------ projection
 
--- The necessary condition of one scope: a tree, or true.
-local function project(tree, scope)
+-- The necessary condition of the literals whose scope is wanted: a tree, or true.
+local function project(tree, wanted)
   if tree.kind == "leaf" then
-    return tree.scope == scope and tree or true
+    return wanted(tree.scope) and tree or true
   end
   local out = { kind = tree.kind }
   for _, child in ipairs(tree) do
-    local part = project(child, scope)
+    local part = project(child, wanted)
     if part ~= true then
       out[#out + 1] = part
     elseif tree.kind == "or" then
@@ -31,7 +33,52 @@ local function project(tree, scope)
   return #out == 0 or #out == 1 and out[1] or out
 end
 
-M.project = project
+local function is_self(scope) return scope == core.C.SCOPE_SELF end
+local function is_fd(scope) return scope == core.C.SCOPE_FD end
+local function is_other(scope) return scope ~= core.C.SCOPE_SELF and scope ~= core.C.SCOPE_FD end
+
+-- ------------------------------------------------------------------ triggers
+-- Leaves one of which holds whenever the tree does, all of them found by matchers: nil if there are no such, else a list
+-- and how likely it is that one holds.
+
+local triggers
+
+local function triggers_of_and(rs, tree)
+  local best, least
+  for _, child in ipairs(tree) do
+    local list, likely = triggers(rs, child)
+    if list and (not best or likely < least) then
+      best, least = list, likely
+    end
+  end
+  return best, least
+end
+
+local function triggers_of_or(rs, tree)
+  local all, sum = {}, 0
+  for _, child in ipairs(tree) do
+    local list, likely = triggers(rs, child)
+    if not list then
+      return nil
+    end
+    for _, leaf in ipairs(list) do
+      all[#all + 1] = leaf
+    end
+    sum = sum + likely
+  end
+  return all, sum
+end
+
+function triggers(rs, tree)
+  if tree.kind ~= "leaf" then
+    return (tree.kind == "and" and triggers_of_and or triggers_of_or)(rs, tree)
+  end
+  local likely = tree.neg and 0 or core.C.ruleset_gate_likely(rs, tree.id)
+  if likely > 0 then
+    return { tree.id }, likely
+  end
+  return nil
+end
 
 -- ------------------------------------------------------------------ programs
 
@@ -59,7 +106,11 @@ local function write(tree, steps, yes, no)
   end
 end
 
--- Steps with numbers for labels -> the program's number in C.
+local function int32s(list)
+  return ffi.new("int32_t[?]", #list, list), #list
+end
+
+-- The number in C of a tree's program: steps with numbers for labels, and triggers.
 local function register(rs, tree)
   local C, steps = core.C, {}
   write(tree, steps, { at = C.GATE_YES }, { at = C.GATE_NO })
@@ -67,69 +118,119 @@ local function register(rs, tree)
   for i, step in ipairs(steps) do
     out[i - 1].leaf, out[i - 1].next[0], out[i - 1].next[1] = step.leaf, step[0].at, step[1].at
   end
-  return checked(C.ruleset_gate_program(rs, out, #steps))
+  return checked(C.ruleset_gate_program(rs, out, #steps, int32s(triggers(rs, tree) or {})))
 end
 
 -- ------------------------------------------------------------------ registration
 
--- Numbers of the conditions that are left of an entry when the code is known: program(code) -> number, nil: it cannot match,
--- -1: it can, and there is nothing to ask or nothing that may be asked in advance.
+local NOTHING = { event = -1, whole = -1 }
+
+-- What is left to ask of an entry when the code is known.
+local function condition(rs, tree, code)
+  local left = lower.specialise(tree, code)
+  if left == false then
+    return false
+  elseif left == true then
+    return NOTHING
+  end
+  local event = project(left, is_other)
+  return { event = event ~= true and register(rs, event) or -1, whole = register(rs, left) }
+end
+
+-- A function of codes: the condition there, false if there is none to fulfil. Nothing may be asked in advance of what remembers.
 local function conditions(rs, tree, stateful)
   local deciders, known = lower.deciders(tree), {}
   return function(code)
     if stateful then
-      return -1
+      return NOTHING
     end
     local key = lower.answers(deciders, code)
     if known[key] == nil then
-      local left = lower.specialise(tree, code)
-      known[key] = left and (left == true and -1 or register(rs, left))
+      known[key] = condition(rs, tree, code)
     end
-    return known[key] or nil
+    return known[key]
   end
 end
 
-local function add_type(rs, number, code, events, program)
+local function add_type(rs, number, code, events, asked)
   local C = core.C
   local syscalls = C.event_is_generic(code) and lower.syscalls(events) or lower.ALL
   if syscalls == lower.ALL then
-    checked(C.ruleset_gate_type(rs, number, code, -1, program))
+    checked(C.ruleset_gate_type(rs, number, code, -1, asked.event, asked.whole))
     return
   end
   for sc in pairs(syscalls) do
-    checked(C.ruleset_gate_type(rs, number, code, sc, program))
+    checked(C.ruleset_gate_type(rs, number, code, sc, asked.event, asked.whole))
   end
 end
 
 local function add_types(rs, number, entry, stateful)
-  local C, program_of = core.C, conditions(rs, entry.tree, stateful)
+  local C, condition_of = core.C, conditions(rs, entry.tree, stateful)
   for _, code in ipairs(lower.codes(entry.events)) do
-    local program = C.event_is_seen(code) and program_of(code)
-    if program then
-      add_type(rs, number, code, entry.events, program)
+    local asked = C.event_is_seen(code) and condition_of(code)
+    if asked then
+      add_type(rs, number, code, entry.events, asked)
     end
   end
 end
 
 local function add_parts(rs, number, tree)
   local C = core.C
-  for _, scope in ipairs{ C.SCOPE_SELF, C.SCOPE_FD } do
-    local part = project(tree, scope)
+  for scope, wanted in pairs{ [C.SCOPE_SELF] = is_self, [C.SCOPE_FD] = is_fd } do
+    local part = project(tree, wanted)
     if part ~= true then
       checked(C.ruleset_gate_part(rs, number, scope, register(rs, part)))
     end
   end
 end
 
--- Rules that remember something from event to event are held back by nothing but the event's type.
-function M.install(rs, entries)
-  checked(core.C.ruleset_gate(rs, #entries))
+local function add_leaves(tree, list)
+  if tree.kind == "leaf" then
+    list[#list + 1] = tree.id
+  else
+    for _, child in ipairs(tree) do
+      add_leaves(child, list)
+    end
+  end
+end
+
+-- Entries of the same event codes get numbers side by side: C looks at those numbers only that some entry of a code has.
+local function numbered(entries)
+  local order, key = {}, {}
   for i, entry in ipairs(entries) do
+    order[i] = entry
+    key[entry] = ("%s %06d"):format(table.concat(lower.codes(entry.events), ","), i)
+  end
+  table.sort(order, function(a, b) return key[a] < key[b] end)
+  return order
+end
+
+-- Rules that remember something from event to event are held back by nothing but the event's type. Leaves the number that
+-- C knows an entry by in entry.number; with opts.programs that of its whole tree in entry.program.
+function M.install(rs, entries, opts)
+  local C, leaves = core.C, {}
+  checked(C.ruleset_gate(rs, #entries))
+  for _, entry in ipairs(entries) do
+    add_leaves(entry.tree, leaves)
+  end
+  checked(C.ruleset_gate_leaves(rs, int32s(leaves)))
+  for i, entry in ipairs(numbered(entries)) do
     local stateful = lower.stateful(entry.tree)
+    entry.number = i - 1
+    entry.program = opts and opts.programs and register(rs, entry.tree) or nil
     add_types(rs, i - 1, entry, stateful)
     if not stateful then
       add_parts(rs, i - 1, entry.tree)
     end
+  end
+  checked(C.ruleset_gate_ready(rs))
+  return C.ruleset_gate_hits(rs)
+end
+
+function M.holds(rs, program)
+  local C = core.C
+  return function(evt)
+    return C.ruleset_gate_holds(rs, evt, program) == 1
   end
 end
 

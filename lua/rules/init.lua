@@ -42,9 +42,10 @@
 --   .macros, .lists    in definition order: { name, file, line, column, used, condition (text) | items (texts), definition }
 --   .required_engine_version  "0.31.0", or nil; .required_plugin_versions { {name =, version =, alternatives = {..}}, ... }
 --   .leaves            leaf id -> its text, for people
--- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone
---   .match(evt) -> n   evt: struct evt *; .hits int32_t[]; .source: the generated text; .dump(name) one rule's text, with its
---                      leaves spelled out
+-- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone;
+--                      opts.interpret: conditions are walked by C, no generated Lua runs; default: where there is no JIT
+--   .match(evt) -> n   evt: struct evt *, as engine_next() has just returned it; .hits int32_t[]
+--   .source            the generated text; .dump(name) one rule's text, with its leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
 -- code(result, rule) -> the generated text of one rule, its leaves spelled out
 -- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1
@@ -412,12 +413,21 @@ function M.compile(result, opts)
       of_rule[rule.name] = #entries
     end
   end
-  if opts and opts.gate == false then
+  local how = { first = not opts or opts.matching ~= "all" }
+  if #entries == 0 or opts and opts.gate == false then
+    core.C.ruleset_gate(result.ruleset, 0)
     want_events(result.ruleset, entries, false)
   else
-    gate.install(result.ruleset, entries)
+    local interpret = opts and opts.interpret
+    if interpret == nil then interpret = not jit.status() end
+    how.gate_hits = gate.install(result.ruleset, entries, { programs = interpret })
+    how.holds = interpret and function(entry) return gate.holds(result.ruleset, entry.program) end
   end
-  local prog = emit.compile(entries, { first = not opts or opts.matching ~= "all" })
+  local prog = emit.compile(entries, how)
+  prog.gate_number = {}		-- index of a rule -> what ruleset_gate_verdict() calls it
+  for _, entry in ipairs(entries) do
+    prog.gate_number[entry.hit] = entry.number
+  end
   function prog.dump(name)
     return of_rule[name] and legend(prog.text_of(of_rule[name]), result.leaves) or nil
   end
@@ -498,7 +508,8 @@ function M.select(result, steps)
 end
 
 function M.jit_options()
-  jit.opt.start("maxtrace=8000", "maxside=4000", "maxmcode=32768", "maxrecord=20000", "maxirconst=4000", "maxsnap=2000")
+  jit.opt.start("hotloop=56", "hotexit=10", "maxtrace=8000", "maxside=4000", "maxmcode=32768", "maxrecord=20000",
+    "maxirconst=4000", "maxsnap=2000")
 end
 
 return M

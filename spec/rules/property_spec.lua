@@ -7,6 +7,7 @@ local naive = dofile "spec/naive.lua"
 local rules = require "rules"
 local conditions = dofile "spec/conditions.lua"
 local support = dofile "spec/support.lua"
+local vary = dofile "test/vary.lua"
 
 local FIXED_SEED = 20
 
@@ -41,8 +42,9 @@ local NORMAL, AT_ONCE = { "hotloop=56", "hotexit=10" }, { "hotloop=1", "hotexit=
 local WAYS = {
   { "compiled, no gate", gate = false, jit = NORMAL },
   { "gate", jit = NORMAL },
-  { "gate, no JIT", jit = false },
+  { "gate, no JIT", interpret = false, jit = false },
   { "gate, JIT at once", jit = AT_ONCE },
+  { "gate and C interpreter", interpret = true, jit = false },
 }
 
 local function want_all(rs)
@@ -80,7 +82,7 @@ local function by_gate_alone(load, files)
       for k = 1, prog.match(evt) do
         found[k] = prog.hits[k - 1]
       end
-      for _, index in ipairs(support.let_through(result.ruleset, #result.rules, evt, found)) do
+      for _, index in ipairs(support.let_through(result.ruleset, prog, evt, found)) do
         hits[#hits + 1] = tonumber(head.num) * 65536 + index
       end
     end)
@@ -93,7 +95,7 @@ end
 local function by_program(load, first, files, way)
   return with_jit(way.jit, function()
     local result, out = load(), {}
-    local prog = rules.compile(result, { matching = first and "first" or "all", gate = way.gate })
+    local prog = rules.compile(result, { matching = first and "first" or "all", gate = way.gate, interpret = way.interpret })
     for i, capture in ipairs(files) do
       local hits = {}
       support.replay(capture, result.ruleset, function(evt, head)
@@ -187,18 +189,31 @@ describe("gate, compiled code and naive walk agree", function()
     end
   end)
 
-  it("on the shipped rules", function()
+  local function shipped()
     local f = assert(io.open("rules/falco_rules.yaml"))
     local text = f:read("*a")
     f:close()
-    local function load(more)
+    return text
+  end
+
+  local function loader(text)
+    return function(more)
       local result = support.good(text .. (more or ""))
       for _, rule in ipairs(result.rules) do
         rule.enabled = true
       end
       return result
     end
-    local judged, matched = hold(load, CAPTURES, "shipped rules")
+  end
+
+  it("on the shipped rules", function()
+    local judged, matched = hold(loader(shipped()), CAPTURES, "shipped rules")
     assert.is_true(judged >= 100000 and matched > 100)
+  end)
+
+  it("on so many rules that their comparisons are found, not made", function()
+    local text = vary.deeply(loader(shipped())(), 200)
+    local judged, matched = hold(loader(text), { "test/data/sensitive.scap", "test/data/procs.scap" }, "200 rules")
+    assert.is_true(judged >= 100000 and matched > 100, ("%d pairs, %d matched"):format(judged, matched))
   end)
 end)
