@@ -71,6 +71,10 @@ function M.info(message)
   if shown >= LEVELS.info then say("info", message) end
 end
 
+function M.debug(message)
+  if shown >= LEVELS.debug then say("debug", message) end
+end
+
 -- Shows what a diag list holds; opts.level "error" leaves warnings out.
 function M.diagnostics(diags, opts)
   local level = opts and opts.level or shown < LEVELS.warning and "error" or nil

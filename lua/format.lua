@@ -15,6 +15,7 @@ local buffer = require("string.buffer")
 local core = require("core")
 local diag = require("diag")
 local json = require("json")
+local sorted_keys = require("sorted_keys")
 local text = require("text")
 local rules = require("rules")
 
@@ -276,6 +277,36 @@ function Formatter:render(prepared, alert)
   record.line = core.ffi.cast("const char *", (out:ref()))
   record.rule, record.source, record.tags = prepared.rule, prepared.source, prepared.tags
   record.priority = prepared.priority
+  return record
+end
+
+-- What falco says itself, in the form of an alert: ts in ns, and { rule =, message =, priority = 0-7, level = "Debug",
+-- fields = map of texts and numbers }. Good until the next record.
+function Formatter:internal(ts, what)
+  local raw, out, record = self.raw, self.line, self.record
+  raw:reset()
+  out:reset()
+  put_time(raw, ts, self.time_form)
+  raw:put(": ")
+  record.mark_at, record.mark_len = #raw, 0
+  if self.json then
+    out:put(self.head)
+    if self.with_output then out:put(',"output":', json.quote(what.message)) end
+    out:put(',"output_fields":', json.encode(what.fields), ',"priority":', json.quote(what.level), ',"rule":',
+      json.quote(what.rule), ',"source":"internal","time":"')
+    put_time(out, ts, core.C.TIME_ISO_Z)
+    out:put('"}')
+  else
+    local fields = {}
+    for _, name in ipairs(sorted_keys(what.fields)) do fields[#fields + 1] = name .. "=" .. json.encode(what.fields[name]) end
+    raw:put(what.level, " ", text.printable(what.message), " (", table.concat(fields, " "), ")")
+    out:put(raw:get())
+    record.mark_len = #what.level
+  end
+  record.len = #out
+  out:put("\n")
+  record.line = core.ffi.cast("const char *", (out:ref()))
+  record.rule, record.source, record.tags, record.priority = what.rule, "internal", {}, what.priority
   return record
 end
 

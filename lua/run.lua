@@ -8,8 +8,10 @@
 --   finish       flush, statistics, what went wrong
 local core = require("core")
 local diag = require("diag")
+local drops = require("drops")
 local files = require("files")
 local format = require("format")
+local internal = require("internal")
 local outputs = require("outputs")
 local rules = require("rules")
 local interest = require("rules.interest")
@@ -17,6 +19,7 @@ local schema = require("schema")
 local sorted_keys = require("sorted_keys")
 local stats = require("stats")
 local console = require("console")
+local windows = require("windows")
 
 local M = {}
 
@@ -303,12 +306,15 @@ end
 local function alerter(work)
   local C = core.C
   local hits, prepared, counts = work.prog.hits, work.prepared, work.counts
-  local formatter, outs = work.formatter, work.outs
+  local formatter, outs, captures, listed = work.formatter, work.outs, work.windows, work.result.rules
+  local head = C.evt_head(C.engine_evt(work.eng))
   return function(evt, n)
+    if captures then captures:look() end
     for i = 0, n - 1 do
       local index = hits[i]
       local rule = prepared[index]
       counts[index] = counts[index] + 1
+      if captures then captures:alert(listed[index], head) end
       if outs:is_open() then outs:write(formatter:render(rule, C.alert_fill(evt, rule.output))) end
     end
     return not outs:is_lost()
@@ -319,9 +325,30 @@ end
 -- asks to end may come at any time.
 local function goes_on(work)
   local C = core.C
-  if work.outs:is_lost() or not work.wake or C.sys_stop_signal() ~= 0 or not work.wake() then return false end
+  if work.outs:is_lost() or work.lost_too_much or not work.wake or C.sys_stop_signal() ~= 0 or not work.wake() then return false end
   C.engine_resume(work.eng)
   return C.sys_stop_signal() == 0
+end
+
+-- Writes what falco has to say about itself to the outputs. Returns a function of it, as drops.lua and windows.lua want it.
+local function teller(work)
+  return function(what)
+    if work.outs:is_open() then work.outs:write(internal.record(work.formatter, what)) end
+  end
+end
+
+-- What is to do now and then while a live source runs.
+local function housekeeper(work)
+  local C, losses, watch = core.C, core.ffi.new("struct live_losses"), drops.new(work.config, teller(work))
+  return function()
+    work.outs:flush()
+    if work.windows then work.windows:look() end
+    if C.engine_losses(work.eng, losses)
+      and not watch(tonumber(C.sys_now_ns()), losses, tonumber(C.engine_delivered(work.eng))) then
+      work.lost_too_much = true
+      C.engine_stop(work.eng)
+    end
+  end
 end
 
 -- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
@@ -333,7 +360,7 @@ local function run_loop(work, config, options)
     if options.seconds and not is_live(config) then
       result, deadline = M.loop_until(work.eng, work.prog, alerter(work), options.seconds, deadline)
     else
-      result = M.loop(work.eng, work.prog, alerter(work), function() work.outs:flush() end)
+      result = M.loop(work.eng, work.prog, alerter(work), housekeeper(work))
     end
   until result ~= C.NEXT_STOPPED or not goes_on(work)
   return result
@@ -430,6 +457,7 @@ local function set_up(work, config, options)
   work.eng, message = M.open_engine(config, nil, live)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
+  work.windows = windows.new(config.capture, work.eng, teller(work))
   if options.pidfile then return write_pid(options.pidfile) end
   return nil
 end
@@ -443,6 +471,8 @@ local function finish(work, result, options)
   local C = core.C
   local failures = {}
   if result < 0 then failures[1] = core.cstr(C.engine_error(work.eng)) end
+  if work.lost_too_much then failures[#failures + 1] = "too many events were lost" end
+  if work.windows then work.windows:close() end
   work.outs:flush()
   if wants_statistics(options) and not work.outs:is_lost() then
     console.print(stats.rules_text(work.result.rules, work.counts))

@@ -67,19 +67,6 @@ end
 -- What keys of live sources ask for.
 local NOT_LIVE = "it does not watch a running host"
 
--- A list that asks for nothing when it says what upstream's own configuration says, in any order.
-local function differs(...)
-  local usual = { ... }
-  return function(values)
-    local seen = {}
-    for _, value in ipairs(values) do seen[value] = true end
-    for _, value in ipairs(usual) do
-      if not seen[value] then return #values > 0 end
-    end
-    return #values > #usual
-  end
-end
-
 M.priorities = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
 M.kinds = { "modern_ebpf", "replay", "nodriver" }            -- engine.kind values that this build can open
 M.log_levels = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" }
@@ -155,7 +142,7 @@ M.root = map({
   }, "the source of events") },
 
   { "capture", map({
-    { "enabled", enabled(false, "no capture files are written") },
+    { "enabled", bool(false, "write them") },
     { "path_prefix", str("/tmp/falco", "how names of capture files begin") },
     { "mode", str("rules", "for rules that ask for it, or for all", { enum = { "rules", "all_rules" } }) },
     { "default_duration", int(5000, "milliseconds after an alert", { min = 0 }) },
@@ -266,16 +253,15 @@ M.root = map({
   { "output_timeout", int(2000, "milliseconds that an output may take",
     { min = 0, missing = "an output may take as long as it takes" }) },
   { "syscall_event_timeouts", map({
-    { "max_consecutives", int(1000, "empty reads of a live source before it is reported",
-      { min = 1, missing = NOT_LIVE }) },
+    { "max_consecutives", int(1000, "empty reads of a live source before it is reported", { min = 1 }) },
   }, "a live source that gives nothing") },
   { "syscall_event_drops", map({
-    { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1, missing = NOT_LIVE }) },
+    { "threshold", number(.1, "share of dropped events that is ignored", { min = 0, max = 1 }) },
     { "actions", list(str(nil, "an action", { enum = { "ignore", "log", "alert", "exit" } }),
-      "what to do when events are dropped", { missing = NOT_LIVE, asks = differs("log", "alert") }) },
-    { "rate", number(.03333, "actions a second", { min = 0, missing = NOT_LIVE }) },
-    { "max_burst", int(1, "actions at once", { min = 0, missing = NOT_LIVE }) },
-    { "simulate_drops", bool(false, "for tests", { missing = NOT_LIVE }) },
+      "what to do when events are dropped") },
+    { "rate", number(.03333, "actions a second", { min = 0 }) },
+    { "max_burst", int(1, "actions at once", { min = 0 }) },
+    { "simulate_drops", bool(false, "for tests") },
   }, "events that a live source lost") },
   { "metrics", map({
     { "enabled", enabled(false, "no metrics are reported") },

@@ -40,6 +40,14 @@ struct source_event {
 	uint16_t cpu;
 };
 
+/* Since the start. `events` counts what was delivered to the buffers and what was lost on the way there. */
+struct source_losses {
+	uint64_t events, lost;
+	uint64_t full;			/* no room in a buffer; of these: */
+	uint64_t forks, execs, exits, opens, closes, connects, files, others;
+	uint64_t too_big, busy;		/* no room in one record; one filler interrupted another */
+};
+
 struct source {
 	const struct source_ops *ops;
 };
@@ -52,6 +60,7 @@ struct source_ops {
 	int (*want)(struct source *src, const bool codes[SC_COUNT], struct err *err);
 	/* The i-th counter: name and value, or NULL; alarming: events were lost. */
 	const char *(*stat)(struct source *src, uint32_t i, uint64_t *value, bool *alarming);
+	void (*losses)(struct source *src, struct source_losses *losses);
 	void (*close)(struct source *src);
 };
 
@@ -71,6 +80,11 @@ static inline int source_want(struct source *src, const bool codes[SC_COUNT], st
 static inline const char *source_stat(struct source *src, uint32_t i, uint64_t *value, bool *alarming)
 {
 	return src->ops->stat(src, i, value, alarming);
+}
+
+static inline void source_losses(struct source *src, struct source_losses *losses)
+{
+	src->ops->losses(src, losses);
 }
 
 static inline void source_close(struct source *src)

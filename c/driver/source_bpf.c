@@ -336,6 +336,37 @@ static int bpf_next(struct source *src, struct source_event *ev)
 	return rc;
 }
 
+static struct probe_counters counters_of(const struct bpf_source *s)
+{
+	struct probe_counters sum = { 0 };
+
+	for (uint32_t cpu = 0; cpu < s->ncpus; cpu++) {
+		const struct probe_counters *c = &s->counters[cpu];
+
+		sum.events += c->events;
+		sum.too_big += c->too_big;
+		sum.busy += c->busy;
+		for (int k = 0; k < CLASS_COUNT; k++)
+			sum.full[k] += c->full[k];
+	}
+	return sum;
+}
+
+static void bpf_losses(struct source *src, struct source_losses *losses)
+{
+	struct probe_counters sum = counters_of((struct bpf_source *)src);
+
+	*losses = (struct source_losses){
+		.forks = sum.full[CLASS_FORK], .execs = sum.full[CLASS_EXEC], .exits = sum.full[CLASS_EXIT],
+		.opens = sum.full[CLASS_OPEN], .closes = sum.full[CLASS_CLOSE], .connects = sum.full[CLASS_CONNECT],
+		.files = sum.full[CLASS_FILE], .others = sum.full[CLASS_OTHER], .too_big = sum.too_big, .busy = sum.busy,
+	};
+	for (int k = 0; k < CLASS_COUNT; k++)
+		losses->full += sum.full[k];
+	losses->lost = losses->full + sum.too_big + sum.busy;
+	losses->events = sum.events + sum.busy;
+}
+
 static const char *bpf_stat(struct source *src, uint32_t i, uint64_t *value, bool *alarming)
 {
 	static const char *const lost[CLASS_COUNT] = {
@@ -347,18 +378,9 @@ static const char *bpf_stat(struct source *src, uint32_t i, uint64_t *value, boo
 		[CLASS_OTHER] = "kernel: lost, ring full: other calls",
 	};
 	struct bpf_source *s = (struct bpf_source *)src;
-	struct probe_counters sum = { 0 };
+	struct probe_counters sum = counters_of(s);
 	uint64_t fill = 0, most = 0;
 
-	for (uint32_t cpu = 0; cpu < s->ncpus; cpu++) {
-		const struct probe_counters *c = &s->counters[cpu];
-
-		sum.events += c->events;
-		sum.too_big += c->too_big;
-		sum.busy += c->busy;
-		for (int k = 0; k < CLASS_COUNT; k++)
-			sum.full[k] += c->full[k];
-	}
 	for (uint32_t r = 0; r < s->nrings; r++) {
 		uint64_t now, peak;
 
@@ -411,5 +433,6 @@ static void bpf_close(struct source *src)
 }
 
 static const struct source_ops bpf_ops = {
-	.name = "modern_ebpf", .next = bpf_next, .want = bpf_want, .stat = bpf_stat, .close = bpf_close,
+	.name = "modern_ebpf", .next = bpf_next, .want = bpf_want, .stat = bpf_stat,
+	.losses = bpf_losses, .close = bpf_close,
 };

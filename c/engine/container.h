@@ -58,6 +58,8 @@ void containers_forget_unused(struct containers *t);
 /* Is this IPv4 address the one of some container? */
 bool containers_have_ip4(const struct containers *t, const uint8_t ip[4]);
 
+/* Walks those with metadata: false at the end. *pos and *c start as 0 and NULL; the table must not change meanwhile. */
+bool containers_next(const struct containers *t, uint32_t *pos, struct container **c);
 /* What is known: of no container, what is known of the host. NULL: nothing but the id. */
 const struct container_info *container_info(const struct container *c);
 static inline struct str container_id(const struct container *c)

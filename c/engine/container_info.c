@@ -176,17 +176,17 @@ static void put_mounts(struct tape *t, struct container_info *info, const json_t
 
 /*
  * One block: the struct, the arrays, the tape. Each text of the JSON goes onto the tape once at most, and what stands
- * around it there is longer than what we put around it, but for mounts that lack their keys.
+ * around it there is longer than what we put around it, but for mounts that lack their keys. Behind it the JSON.
  */
-static struct container_info *info_new(const json_t *c, size_t json_bytes, struct tape *t)
+static struct container_info *info_new(const json_t *c, struct str json, struct tape *t)
 {
 	enum { MOUNT_MARKS = 16 };		/* ":::false:," and some */
 	size_t mounts = json_array_size(json_object_get(c, "Mounts"));
 	size_t labels = json_object_size(json_object_get(c, "labels"));
 	size_t pod_labels = json_object_size(json_object_get(c, "pod_sandbox_labels"));
-	size_t tape = json_bytes + mounts * MOUNT_MARKS;
+	size_t tape = json.len + mounts * MOUNT_MARKS;
 	size_t bytes = sizeof(struct container_info) + mounts * sizeof(struct container_mount) +
-		       (labels + pod_labels) * sizeof(struct container_label) + tape;
+		       (labels + pod_labels) * sizeof(struct container_label) + tape + json.len + 1;
 	struct container_info *info = calloc(1, bytes);
 
 	if (!info)
@@ -197,6 +197,8 @@ static struct container_info *info_new(const json_t *c, size_t json_bytes, struc
 	info->pod_labels.sorted = info->labels.sorted + labels;
 	t->at = (char *)(info->pod_labels.sorted + pod_labels);
 	t->end = t->at + tape;
+	memcpy(t->end, json.p, json.len);
+	info->json = (struct str){ t->end, json.len };
 	return info;
 }
 
@@ -224,7 +226,7 @@ static void fill(struct container_info *info, const json_t *c, struct tape *t)
 	}
 }
 
-static struct container_info *info_from(const json_t *root, size_t json_bytes, struct err *err)
+static struct container_info *info_from(const json_t *root, struct str json, struct err *err)
 {
 	const json_t *inner = json_object_get(root, "container"), *c = json_is_object(inner) ? inner : root;
 	struct container_info *info;
@@ -234,7 +236,7 @@ static struct container_info *info_from(const json_t *root, size_t json_bytes, s
 		err_set(err, EINVAL, "container metadata without an id");
 		return NULL;
 	}
-	if (!(info = info_new(c, json_bytes, &tape))) {
+	if (!(info = info_new(c, json, &tape))) {
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -255,7 +257,7 @@ struct container_info *container_info_parse(struct str json, struct err *err)
 		err_set(err, EINVAL, "container metadata is no JSON: %s", why.text);
 		return NULL;
 	}
-	struct container_info *info = info_from(root, json.len, err);
+	struct container_info *info = info_from(root, json, err);
 	json_decref(root);
 	return info;
 }

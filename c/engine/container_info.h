@@ -30,6 +30,7 @@ struct container_labels {
 
 struct container_info {
 	size_t bytes;				/* of the block */
+	struct str json;			/* that it was made of, NUL-ended */
 	struct str id, full_id, name, type, user;
 	struct str image, image_id, image_repo, image_tag, image_digest;
 	struct str ip, cni;

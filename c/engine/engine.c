@@ -27,6 +27,12 @@ struct engine {
 	struct recorder *recorder;	/* NULL: nothing is written */
 	char *record_path;		/* wanted of the next source; NULL: nothing */
 	uint32_t record_flags;
+	struct window {
+		struct recorder *recorder;	/* NULL: not open */
+		uint32_t state;			/* WINDOW_* */
+		uint64_t until, max_bytes, bytes;
+		struct err err;
+	} window;
 	uint64_t delivered;
 	struct err err;
 	atomic_bool stop;
@@ -54,6 +60,7 @@ void engine_free(struct engine *eng)
 {
 	if (!eng)
 		return;
+	engine_window_close(eng);
 	recorder_close(eng->recorder, &eng->err);
 	free(eng->record_path);
 	scap_close(eng->capture);
@@ -67,6 +74,7 @@ void engine_free(struct engine *eng)
 /* Ends what was open; the sink is where the next source's lists go. 0 or -ENOMEM. */
 static int start(struct engine *eng, struct scap_sink *sink, struct err *err)
 {
+	engine_window_close(eng);
 	scap_close(eng->capture);
 	eng->capture = NULL;
 	live_close(eng->live);
@@ -98,6 +106,20 @@ int engine_open_live(struct engine *eng, const struct live_options *options, str
 	if (!(eng->live = live_open(options, &eng->st, &sink, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, -1, err) : 0;
+}
+
+bool engine_losses(const struct engine *eng, struct live_losses *losses)
+{
+	struct source_losses l = { 0 };
+
+	if (eng->live)
+		live_losses(eng->live, &l);
+	*losses = (struct live_losses){
+		.events = l.events, .lost = l.lost, .full = l.full, .forks = l.forks, .execs = l.execs, .exits = l.exits,
+		.opens = l.opens, .closes = l.closes, .connects = l.connects, .files = l.files, .others = l.others,
+		.too_big = l.too_big, .busy = l.busy,
+	};
+	return eng->live;
 }
 
 int engine_live_want(struct engine *eng, const struct syscall_set *set, struct err *err)
@@ -152,6 +174,78 @@ __attribute__((cold))
 static int record_failed(struct engine *eng, int rc)
 {
 	return err_set(&eng->err, -rc, "%s", recorder_error(eng->recorder));
+}
+
+/* ------------------------------------------------------------------ windows */
+
+int engine_window_open(struct engine *eng, const char *path, uint64_t max_bytes, struct err *err)
+{
+	struct window *w = &eng->window;
+	int rc;
+
+	engine_window_close(eng);
+	if (!(w->recorder = recorder_new(RECORD_ALL, &eng->st)))
+		return err_set(err, ENOMEM, "out of memory");
+	if ((rc = recorder_open(w->recorder, path, eng->capture ? scap_fd(eng->capture) : -1, err)) < 0) {
+		recorder_close(w->recorder, &w->err);
+		w->recorder = NULL;
+		w->state = WINDOW_FAILED;
+		return rc;
+	}
+	w->state = WINDOW_OPEN;
+	w->max_bytes = max_bytes;
+	w->until = 0;
+	recorder_before(w->recorder);
+	recorder_after(w->recorder, &eng->evt, &eng->rec);
+	recorder_choose(w->recorder);
+	return 0;
+}
+
+void engine_window_until(struct engine *eng, uint64_t until)
+{
+	if (until > eng->window.until)
+		eng->window.until = until;
+}
+
+static void window_end(struct window *w, uint32_t state)
+{
+	w->bytes = recorder_bytes(w->recorder);
+	w->state = recorder_close(w->recorder, &w->err) < 0 ? WINDOW_FAILED : state;
+	w->recorder = NULL;
+}
+
+void engine_window_close(struct engine *eng)
+{
+	struct window *w = &eng->window;
+
+	if (!w->recorder)
+		return;
+	recorder_settle(w->recorder);		/* its failure is told by recorder_close() */
+	window_end(w, WINDOW_OVER);
+}
+
+uint32_t engine_window(const struct engine *eng, uint64_t *bytes)
+{
+	const struct window *w = &eng->window;
+
+	*bytes = w->recorder ? recorder_bytes(w->recorder) : w->bytes;
+	return w->state;
+}
+
+const char *engine_window_error(const struct engine *eng)
+{
+	return eng->window.err.text;
+}
+
+/* The event at hand is done with. */
+static void window_settle(struct window *w, uint64_t ts)
+{
+	if (recorder_settle(w->recorder) < 0)
+		window_end(w, WINDOW_FAILED);
+	else if (ts >= w->until)
+		window_end(w, WINDOW_OVER);
+	else if (w->max_bytes && recorder_bytes(w->recorder) >= w->max_bytes)
+		window_end(w, WINDOW_FULL);
 }
 
 /* ------------------------------------------------------------------ one event after the other */
@@ -229,10 +323,11 @@ static void container_learnt(void *ctx, struct str json)
 	struct scap_rec rec;
 
 	eng->delivered++;
-	if (!eng->recorder)
-		return;
 	runtime_event(&rec, eng->rec.ts, json);
-	recorder_insert(eng->recorder, &rec);	/* its failure stays, and is told by the next recorder_settle() */
+	if (eng->recorder)
+		recorder_insert(eng->recorder, &rec);	/* its failure stays, and is told by the next recorder_settle() */
+	if (eng->window.recorder)
+		recorder_insert(eng->window.recorder, &rec);
 }
 
 static void meet_containers(struct engine *eng, struct thread *t)
@@ -255,6 +350,8 @@ int engine_next(struct engine *eng)
 	for (;;) {
 		if (eng->recorder && (rc = recorder_settle(eng->recorder)) < 0)
 			return record_failed(eng, rc);
+		if (eng->window.recorder)
+			window_settle(&eng->window, rec->ts);
 		if (atomic_load_explicit(&eng->stop, memory_order_relaxed))
 			return NEXT_STOPPED;
 		rc = eng->capture ? read_capture(eng, rec) : read_live(eng, rec);
@@ -270,10 +367,14 @@ int engine_next(struct engine *eng)
 		eng->evt.h.num = eng->delivered;
 		if (eng->recorder)
 			recorder_before(eng->recorder);
+		if (eng->window.recorder)
+			recorder_before(eng->window.recorder);
 		parse_event(&eng->evt);
 		meet_containers(eng, eng->evt.thread);
 		if (eng->recorder)
 			recorder_after(eng->recorder, &eng->evt, rec);
+		if (eng->window.recorder)
+			recorder_after(eng->window.recorder, &eng->evt, rec);
 		if (!(rec->flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))
 			return NEXT_EVENT;
 	}

@@ -369,6 +369,12 @@ struct live_options {
 	bool self;			/* with what this process does */
 };
 int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err);
+/* What was lost between kernel and engine since the start. `events` counts the lost ones too; of those in `full`, lost for
+ * want of room in a buffer, the next eight say which. false: the source is not live. */
+struct live_losses {
+	uint64_t events, lost, full, forks, execs, exits, opens, closes, connects, files, others, too_big, busy;
+};
+bool engine_losses(const struct engine *eng, struct live_losses *losses);
 /* Other rules: what is reported from now on. */
 int engine_live_want(struct engine *eng, const struct syscall_set *set, struct err *err);
 /*
@@ -386,6 +392,17 @@ void engine_choose(struct engine *eng);			/* the event that engine_next() return
 void engine_recorded(const struct engine *eng, uint64_t *chosen, uint64_t *state_only);
 /* Finishes that capture. The last event is in it if engine_next() was called once more. */
 int engine_record_end(struct engine *eng, struct err *err);
+/*
+ * A window: a capture of the state and of all events from the one at hand on, until an event as late as `until` (ns since
+ * the epoch), or until the file has grown to max_bytes (0: no limit; checked as it is written, a MB at a time).
+ */
+enum window_state { WINDOW_NONE, WINDOW_OPEN, WINDOW_OVER, WINDOW_FULL, WINDOW_FAILED };
+int engine_window_open(struct engine *eng, const char *path, uint64_t max_bytes, struct err *err);
+void engine_window_until(struct engine *eng, uint64_t until);		/* later than now: longer; else as it is */
+/* How the last one stands, and bytes of its file. What failed is in engine_window_error(). */
+uint32_t engine_window(const struct engine *eng, uint64_t *bytes);
+const char *engine_window_error(const struct engine *eng);
+void engine_window_close(struct engine *eng);				/* now */
 void engine_use(struct engine *eng, struct ruleset *rs);	/* NULL: none, every event passes unseen */
 /* Goes on to the next event that the ruleset wants. Negative: -errno, see engine_error(). */
 int engine_next(struct engine *eng);
@@ -443,6 +460,7 @@ int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can te
 void sys_stop_on_signals(struct engine *eng);
 int sys_stop_signal(void);				/* the signal that came, or 0 */
 uint64_t sys_now_ns(void);				/* monotonic */
+uint64_t sys_wall_ns(void);				/* since the epoch */
 uint64_t sys_cpu_ns(void);				/* user + system time of this process */
 void sys_sleep(uint32_t ms);				/* a signal ends it early */
 const char *sys_error_text(int err);			/* of errno or -errno; until the next call */

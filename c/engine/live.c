@@ -162,6 +162,11 @@ const char *live_stat(const struct live *l, uint32_t i, uint64_t *value, bool *a
 	return own[i].name;
 }
 
+void live_losses(const struct live *l, struct source_losses *losses)
+{
+	source_losses(l->source, losses);
+}
+
 void live_close(struct live *l)
 {
 	if (!l)

@@ -10,6 +10,7 @@
 #ifndef FALCO_LIVE_H
 #define FALCO_LIVE_H
 
+#include "../driver/source.h"
 #include "scap.h"
 #include "state.h"
 
@@ -25,6 +26,7 @@ int live_next(struct live *l, struct scap_rec *rec);
 int live_want(struct live *l, const struct syscall_set *set, struct err *err);
 /* The i-th counter, as engine_stat(). */
 const char *live_stat(const struct live *l, uint32_t i, uint64_t *value, bool *alarming);
+void live_losses(const struct live *l, struct source_losses *losses);
 void live_close(struct live *l);	/* NULL allowed */
 
 #endif

@@ -3,6 +3,7 @@
 #include "dump.h"
 #include "parse.h"
 #include "record.h"
+#include "runtime.h"
 
 struct recorder {
 	struct scap_writer *out;
@@ -103,11 +104,27 @@ struct scap_sink recorder_sink(struct recorder *r, struct scap_sink state)
 	};
 }
 
-/* Lists the state if the section has no lists yet. */
-static void list(struct recorder *r)
+/* What is known of containers is told by events, not lists. */
+static void list_containers(struct recorder *r, uint64_t ts)
 {
-	if (!r->listed)
+	struct container *c = NULL;
+
+	for (uint32_t pos = 0; containers_next(r->st->containers, &pos, &c);) {
+		struct scap_rec rec;
+
+		runtime_event(&rec, ts, c->info->json);
+		rec.flags = SCAP_STATE_ONLY;
+		scap_write(r->out, &rec);
+	}
+}
+
+/* Lists the state if the section has no lists yet. ts: of the first event to come. */
+static void list(struct recorder *r, uint64_t ts)
+{
+	if (!r->listed) {
 		dump_state(r->st, &r->to_file);
+		list_containers(r, ts);
+	}
 	r->listed = true;
 }
 
@@ -144,7 +161,7 @@ void recorder_after(struct recorder *r, const struct evt *e, const struct scap_r
 void recorder_choose(struct recorder *r)
 {
 	r->chosen = true;
-	list(r);
+	list(r, r->rec ? r->rec->ts : 0);
 }
 
 int recorder_insert(struct recorder *r, const struct scap_rec *rec)
@@ -204,6 +221,11 @@ int recorder_open(struct recorder *r, const char *path, int source_fd, struct er
 	return scap_writer_open(r->out, path, source_fd, err);
 }
 
+uint64_t recorder_bytes(const struct recorder *r)
+{
+	return scap_writer_bytes(r->out);
+}
+
 const char *recorder_error(const struct recorder *r)
 {
 	return scap_writer_error(r->out);
@@ -216,7 +238,7 @@ int recorder_close(struct recorder *r, struct err *err)
 	if (!r)
 		return 0;
 	if (!r->nchosen && !r->nstate)
-		list(r);		/* a capture of nothing is a capture too */
+		list(r, 0);		/* a capture of nothing is a capture too */
 	rc = scap_writer_close(r->out, err);
 	free(r);
 	return rc;

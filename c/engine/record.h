@@ -43,6 +43,7 @@ void recorder_choose(struct recorder *r);
 int recorder_insert(struct recorder *r, const struct scap_rec *rec);
 /* Writes the event at hand, or not. 0 or -errno, for good. */
 int recorder_settle(struct recorder *r);
+uint64_t recorder_bytes(const struct recorder *r);		/* of the file, so far */
 const char *recorder_error(const struct recorder *r);
 /* Events written so far: chosen ones, and those for state only. */
 void recorder_counts(const struct recorder *r, uint64_t *chosen, uint64_t *state_only);

@@ -113,6 +113,7 @@ int scap_writer_open(struct scap_writer *w, const char *path, int source_fd, str
 struct scap_sink scap_writer_sink(struct scap_writer *w);
 /* Of rec->flags only SCAP_STATE_ONLY is written. 0 or -errno, for good; see scap_writer_error(). */
 int scap_write(struct scap_writer *w, const struct scap_rec *rec);
+uint64_t scap_writer_bytes(const struct scap_writer *w);	/* of the file, so far */
 const char *scap_writer_error(const struct scap_writer *w);
 /* Writes what is left and frees the writer, NULL allowed. -errno with err if anything failed since scap_writer_new(). */
 int scap_writer_close(struct scap_writer *w, struct err *err);

@@ -572,6 +572,11 @@ int scap_writer_open(struct scap_writer *w, const char *path, int source_fd, str
 	return 0;
 }
 
+uint64_t scap_writer_bytes(const struct scap_writer *w)
+{
+	return w->written;
+}
+
 const char *scap_writer_error(const struct scap_writer *w)
 {
 	return w->err.text;

@@ -264,6 +264,11 @@ uint64_t sys_now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t sys_wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
 uint64_t sys_cpu_ns(void)
 {
 	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
