@@ -548,6 +548,296 @@ static bool run(struct source *src, const struct row *row, int index)
 	return false;
 }
 
+/* ------------------------------------------------------------------ what takes more than one call */
+
+struct scene {
+	struct source *src;
+	const char *name;
+	bool good;
+};
+
+static void watch(struct scene *s, const char *name, int sc)
+{
+	static bool codes[SC_COUNT];
+	struct source_event ev;
+	struct err err;
+
+	memset(codes, 0, sizeof codes);
+	codes[SC_EXIT_GROUP] = true;
+	source_want(s->src, codes, &err);
+	for (uint64_t end = now_ms() + 5; now_ms() < end;)
+		source_next(s->src, &ev);	/* what came before is of no interest */
+	codes[sc] = true;
+	s->name = name;
+	if (source_want(s->src, codes, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", name, err.text);
+		s->good = false;
+	}
+}
+
+/* The next event of a thread; NULL: none comes. */
+static const struct event_hdr *next_of(struct scene *s, pid_t tid, int code)
+{
+	struct source_event ev;
+
+	for (uint64_t end = now_ms() + 500; now_ms() < end;)
+		if (source_next(s->src, &ev) == 1 && (pid_t)ev.hdr->tid == tid && ev.hdr->type == code)
+			return ev.hdr;
+	return NULL;
+}
+
+static void check_event(struct scene *s, pid_t tid, int code, const struct expected *e, int n)
+{
+	const struct event_hdr *h = next_of(s, tid, code);
+	const struct row row = { .name = s->name };
+
+	if (!h)
+		fprintf(stderr, "%s: no event of it\n", s->name);
+	if (!h || !compare(&row, -1, h, e, n))
+		s->good = false;
+}
+
+#define CHECK_EVENT(s, tid, code, ...) do { \
+	static struct expected list_[EVENT_MAX_PARAMS]; \
+	struct expected given_[] = { __VA_ARGS__ }; \
+	memcpy(list_, given_, sizeof given_); \
+	check_event(s, tid, code, list_, sizeof given_ / sizeof given_[0]); } while (0)
+
+static void scene_exec(struct scene *s)
+{
+	static char *const args[] = { "prog", "first", "", NULL }, *const env[] = { "A=1", NULL };
+	char path[PATH_MAX];
+	int fd = open("/bin/true", O_RDONLY);
+	pid_t pid;
+
+	must(fd >= 0 && realpath("/bin/true", path), "/bin/true");
+	watch(s, "execve that succeeds", SC_EXECVE);
+	if ((pid = fork()) == 0) {
+		execve("/bin/true", args, env);
+		_exit(1);
+	}
+	CHECK_EVENT(s, pid, EV_SYSCALL_EXECVE_19_X, S64(0), STR("prog"), BYTES("first\0", 7), S64(pid), S64(pid), S64(getpid()), NONE, ANY(8),
+		    ANY(8), ANY(8), ANY(4), ANY(4), ANY(4), STR("true"), CGROUPS, STR("A=1"), ANY(4), S64(getpgid(0)), ANY(4), EXEFLAGS,
+		    U64(capabilities("CapInh")), U64(capabilities("CapPrm")), U64(capabilities("CapEff")), INO(fd), ANY(8), MTIME(fd), U32(0),
+		    STR(path), S64(getpgid(0)), U32(0), STR("/bin/true"));
+	close(fd);
+}
+
+static void scene_memfd(struct scene *s)
+{
+	static char data[4 << 20];
+	int from = open("/bin/true", O_RDONLY), fd = (int)syscall(SYS_memfd_create, "secret", 0);
+	ssize_t n = read(from, data, sizeof data);
+	pid_t pid;
+
+	must(n > 0 && write(fd, data, (size_t)n) == n, "memfd");
+	watch(s, "execveat of a memfd", SC_EXECVEAT);
+	if ((pid = fork()) == 0) {
+		char *const args[] = { "hidden", NULL };
+
+		syscall(SYS_execveat, fd, "", args, environment, 0x1000);
+		_exit(1);
+	}
+	const struct event_hdr *h = next_of(s, pid, EV_SYSCALL_EXECVE_19_X);
+	uint16_t lens[31];
+	const uint8_t *p = h ? (const uint8_t *)(h + 1) + 62 : NULL;
+
+	s->good &= h != NULL && h->nparams == 31;
+	if (s->good) {
+		memcpy(lens, h + 1, sizeof lens);
+		for (int i = 0; i < 27; i++) {
+			if (i == 19 && !(p[0] & 4)) {
+				fprintf(stderr, "%s: flags are %u\n", s->name, p[0]);
+				s->good = false;
+			}
+			p += lens[i];
+		}
+		if (strcmp((const char *)p, "memfd:secret")) {
+			fprintf(stderr, "%s: the program is '%s'\n", s->name, p);
+			s->good = false;
+		}
+	}
+	close(from);
+	close(fd);
+}
+
+static void scene_child(struct scene *s)
+{
+	pid_t pid;
+
+	watch(s, "clone, as the child sees it", SC_CLONE);
+	if ((pid = (pid_t)syscall(SYS_clone, 17, 0, 0, 0, 0)) == 0)
+		_exit(0);
+	CHECK_EVENT(s, pid, EV_SYSCALL_CLONE_20_X, S64(0), ANYTHING, ANYTHING, S64(pid), S64(pid), S64(getpid()), NONE, ANY(8), ANY(8), ANY(8),
+		    ANY(4), ANY(4), ANY(4), STR("renamed"), CGROUPS, U32(0), U32(0), U32(0), S64(pid), S64(pid), ANY(8));
+}
+
+static void scene_exit(struct scene *s)
+{
+	pid_t pid;
+
+	watch(s, "exit", SC_SCHED_PROCESS_EXIT);
+	if ((pid = fork()) == 0)
+		_exit(7);
+	CHECK_EVENT(s, pid, EV_PROCEXIT_1_E, S64(0x700), S64(7), U8(0), U8(0), S64(0));
+	watch(s, "end by a signal", SC_SCHED_PROCESS_EXIT);
+	if ((pid = fork()) == 0)
+		kill(getpid(), SIGKILL);
+	CHECK_EVENT(s, pid, EV_PROCEXIT_1_E, S64(9), S64(0), U8(9), U8(0), S64(0));
+	watch(s, "children pass to a subreaper", SC_SCHED_PROCESS_EXIT);
+	syscall(SYS_prctl, 36, 1);
+	if ((pid = fork()) == 0) {
+		if (fork() == 0)
+			usleep(20000);
+		_exit(0);
+	}
+	CHECK_EVENT(s, pid, EV_PROCEXIT_1_E, S64(0), S64(0), U8(0), U8(0), S64(getpid()));
+	syscall(SYS_prctl, 36, 0);
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static void scene_signal(struct scene *s)
+{
+	signal(SIGTERM, nothing);
+	signal(SIGUSR1, nothing);
+	watch(s, "signal from a process", SC_SIGNAL_DELIVER);
+	kill(getpid(), SIGTERM);
+	CHECK_EVENT(s, gettid(), EV_SIGNALDELIVER_E, S64(getpid()), S64(gettid()), U8(SIGTERM));
+	watch(s, "signal whose sender is not told", SC_SIGNAL_DELIVER);
+	kill(getpid(), SIGUSR1);
+	CHECK_EVENT(s, gettid(), EV_SIGNALDELIVER_E, S64(0), S64(gettid()), U8(SIGUSR1));
+	watch(s, "switch", SC_SCHED_SWITCH);
+	usleep(1000);
+	CHECK_EVENT(s, gettid(), EV_SCHEDSWITCH_6_E, ANY(8), ANY(8), ANY(8), ANY(4), ANY(4), ANY(4));
+	watch(s, "page fault", SC_PAGE_FAULT_USER);
+	*(volatile char *)(pages + 8192) = 1;
+	CHECK_EVENT(s, gettid(), EV_PAGE_FAULT_E, U64((uintptr_t)pages + 8192), ANY(8), U32(2 | 4 | 16));
+}
+
+static void scene_messages(struct scene *s)
+{
+	watch(s, "sendmmsg, each message", SC_SENDMMSG);
+	syscall(SYS_sendmmsg, pair[0], messages, 2, 0);
+	for (int i = 0; i < 2; i++)
+		CHECK_EVENT(s, gettid(), EV_SOCKET_SENDMMSG_X, S64(12), S64(pair[0]), U32(12), BYTES("one two four", 12), TUPLEUNIX(0));
+	watch(s, "one after several", SC_SENDMMSG);
+	syscall(SYS_sendmmsg, pair[0], messages, 1, 0);
+	CHECK_EVENT(s, gettid(), EV_SOCKET_SENDMMSG_X, S64(12), S64(pair[0]), U32(12), BYTES("one two four", 12), TUPLEUNIX(0));
+}
+
+/* Numbers of a source by the beginning of their names. */
+static uint64_t sum_of(struct source *src, const char *begin)
+{
+	uint64_t value, sum = 0;
+	const char *name;
+	bool alarming;
+
+	for (uint32_t i = 0; (name = source_stat(src, i, &value, &alarming)); i++)
+		if (strncmp(name, begin, strlen(begin)) == 0)
+			sum += value;
+	return sum;
+}
+
+/* A ring that nobody reads gets full: what is lost is counted, what is left comes in order, and then it works again. */
+static void scene_full(struct scene *s)
+{
+	struct source_options options = { .ring_bytes = SOURCE_RING_MIN, .self = true };
+	static bool codes[SC_COUNT];
+	struct source_event ev;
+	uint64_t last = 0, got = 0, lost;
+	struct err err;
+
+	s->name = "a full ring";
+	struct source *src = source_bpf_open(&options, &err);
+	must(src != NULL, err.text);
+	codes[SC_GETPPID] = true;
+	source_want(src, codes, &err);
+	for (int i = 0; i < 50000; i++)
+		getppid();
+	lost = sum_of(src, "kernel: lost, ring full");
+	for (uint64_t end = now_ms() + 300; now_ms() < end;) {
+		if (source_next(src, &ev) != 1)
+			continue;
+		s->good &= ev.hdr->ts >= last;
+		last = ev.hdr->ts;
+		got++;
+	}
+	if (!lost || got + lost < 50000 || !got) {
+		fprintf(stderr, "%s: %lu lost, %lu read\n", s->name, (unsigned long)lost, (unsigned long)got);
+		s->good = false;
+	}
+	uint64_t before = got;
+	for (int i = 0; i < 100; i++)
+		getppid();
+	for (uint64_t end = now_ms() + 100; now_ms() < end;)
+		got += source_next(src, &ev) == 1;
+	if (got < before + 100) {
+		fprintf(stderr, "%s: it does not work again\n", s->name);
+		s->good = false;
+	}
+	source_close(src);
+}
+
+/* Without `self` a process does not see itself; failed calls can be left out. */
+static void scene_left_out(struct scene *s)
+{
+	struct source_options options = { .cpus_per_ring = 1, .drop_failed = true };
+	static bool codes[SC_COUNT];
+	struct source_event ev;
+	struct err err;
+	int status, mine = 0, good = 0, failed = 0;
+	pid_t pid;
+
+	s->name = "what is left out";
+	struct source *src = source_bpf_open(&options, &err);
+	must(src != NULL, err.text);
+	codes[SC_CLOSE] = true;
+	source_want(src, codes, &err);
+	signal(SIGCHLD, SIG_DFL);
+	if ((pid = fork()) == 0) {
+		close(-1);
+		close(dup(0));
+		_exit(0);
+	}
+	close(dup(0));
+	waitpid(pid, &status, 0);
+	for (uint64_t end = now_ms() + 100; now_ms() < end;) {
+		if (source_next(src, &ev) != 1)
+			continue;
+		mine += (pid_t)ev.hdr->tid == gettid();
+		if ((pid_t)ev.hdr->tid == pid) {
+			int64_t res;
+
+			memcpy(&res, (const char *)(ev.hdr + 1) + 4, 8);
+			*(res < 0 ? &failed : &good) += 1;
+		}
+	}
+	if (mine || failed || !good) {
+		fprintf(stderr, "%s: %d of the process itself, %d failed, %d good\n", s->name, mine, failed, good);
+		s->good = false;
+	}
+	source_close(src);
+}
+
+static int scenes(struct source *src)
+{
+	static void (*const all[])(struct scene *) = { scene_exec, scene_memfd, scene_child, scene_exit, scene_signal, scene_messages,
+		scene_full, scene_left_out };
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct scene s = { .src = src, .good = true };
+
+		all[i](&s);
+		failed += !s.good;
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	struct source_options options = { .cpus_per_ring = 1, .self = true };
@@ -579,6 +869,8 @@ int main(int argc, char **argv)
 		calls += !row->compat && !seen[0][row->nr];
 		seen[row->compat][row->nr & 511] = true;
 	}
+	if (!*pattern)
+		failed += scenes(src);
 	source_close(src);
 	printf("%d rows, %d system calls, %d failed\n", made, calls, failed);
 	if (chdir("/") == 0) {
