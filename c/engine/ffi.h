@@ -466,6 +466,20 @@ void sys_sleep(uint32_t ms);				/* a signal ends it early */
 const char *sys_error_text(int err);			/* of errno or -errno; until the next call */
 uint32_t sys_page_size(void);
 int32_t sys_pid(void);
+int sys_link(const char *path, char *buf, uint32_t cap);	/* where it leads, cut; its length or -errno */
+/*
+ * Capabilities (sys_rights.c), as bits. Of what the process has, sys_keep_rights() leaves `keep` to the calling thread
+ * and to those it will start: call it before others are started. 0 or -errno.
+ */
+enum {
+	RIGHT_DAC_READ_SEARCH = 1 << 2, RIGHT_SYS_PTRACE = 1 << 19,
+	RIGHTS_TO_LOOK_UP = RIGHT_DAC_READ_SEARCH | RIGHT_SYS_PTRACE,	/* in /proc, and in files of runtimes */
+};
+enum rights_flags {
+	RIGHTS_FOR_PROGRAMS = 1,	/* programs that are started may have more: program_output */
+};
+int sys_rights(uint64_t *effective, uint64_t *permitted);
+int sys_keep_rights(uint64_t keep, uint32_t flags, struct err *err);
 const char *falco_version(void);
 /* What of upstream this program behaves like: tools that install rules and plugins ask, and rules files. */
 struct upstream_versions {

@@ -294,6 +294,9 @@ static void add_hint(struct quest *q, struct str dir, struct str base)
 		return;
 	while (n > 1 && out[n - 1] == '/')
 		out[--n] = '\0';
+	for (uint32_t i = 0; i < q->nhints; i++)
+		if (strcmp(q->hints[i], out) == 0)
+			return;
 	q->nhints++;
 }
 
@@ -313,20 +316,31 @@ static struct str bundle_argument(struct str args)
 	return (struct str){ 0 };
 }
 
+/* By number: one that was not seen to make it is looked up. */
+static struct thread *parent_of(struct state *st, const struct thread *t)
+{
+	int64_t ptid = t->ptid;
+	struct thread *parent = thread_find(st->threads, ptid);
+
+	if (!parent && ptid > 0 && st->lookup) {
+		st->lookup->thread(st->lookup->ctx, ptid);
+		parent = thread_find(st->threads, ptid);
+	}
+	return parent;
+}
+
 /*
  * A container's first process is started by its runtime or its monitor: those are told where the bundle is, or are in
  * it. Processes of containers are not believed: they would lead to files that they wrote.
  */
 static void gather_hints(struct quest *q, struct state *st, const struct container *c, struct thread *t)
 {
-	struct thread *ancestor;
+	for (uint32_t i = 0; i < RUNTIME_MAX_HINTS && (t = parent_of(st, t)); i++) {
+		struct str cwd = thread_cwd(st->threads, t);
 
-	for (uint32_t i = 0; i < RUNTIME_MAX_HINTS && (ancestor = thread_ancestor(st->threads, t, i)); i++) {
-		struct str cwd = thread_cwd(st->threads, ancestor);
-
-		if (ancestor->image->container == c || thread_in_pidns(ancestor))
+		if (t->image->container == c || thread_in_pidns(t))
 			continue;
-		add_hint(q, bundle_argument(istr_str(ancestor->image->args)), cwd);
+		add_hint(q, bundle_argument(istr_str(t->image->args)), cwd);
 		if (cwd.len > 1 && cwd.p[0] == '/')
 			add_hint(q, cwd, (struct str){ 0 });
 	}

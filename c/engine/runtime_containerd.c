@@ -187,7 +187,12 @@ static void read_database(const struct quest *q, const char *root, const char *n
 
 /* ------------------------------------------------------------------ what Kubernetes asked for */
 
-/* The image by its best name: one with a tag, and the digest of one with it. */
+static bool is_name(const char *image)
+{
+	return image && *image && strncmp(image, "sha256:", 7) != 0;
+}
+
+/* The image by its best name: the one that was asked for, else one with a tag; and the digest of one that has it. */
 static void set_cri_image(json_t *meta, struct record *r, const char *annotation)
 {
 	const char *wanted = json_text(json_path(r->container, "Config", "image", NULL), "image"), *colon;
@@ -199,10 +204,10 @@ static void set_cri_image(json_t *meta, struct record *r, const char *annotation
 		name = json_string_value(value);
 		if (strchr(name, '@'))
 			digested = digested ? digested : name;
-		else if (strncmp(name, "sha256:", 7) != 0)
+		else if (is_name(name))
 			tagged = tagged ? tagged : name;
 	}
-	meta_image(meta, tagged ? tagged : digested ? digested : annotation);
+	meta_image(meta, is_name(annotation) ? annotation : tagged ? tagged : digested);
 	if (digested)
 		meta_set(meta, "imagedigest", strchr(digested, '@') + 1);
 	else if (!*json_text(meta, "imagedigest"))
