@@ -201,6 +201,8 @@ int ruleset_text(struct ruleset *rs, const char *text, uint32_t len, struct err 
 int ruleset_list(struct ruleset *rs, const int32_t *items, uint32_t n, struct err *err);
 const struct expr_info *ruleset_expr(const struct ruleset *rs, int expr);
 /* A comparison. Equal ones share an id. On error *bad_value is the index of the constant at fault, or -1. */
+/* Cuts a text at its NUL bytes into exactly n values, the last ones empty if there are fewer: for leaf_spec. */
+void values_split(const char *text, uint32_t len, struct str *values, uint32_t n);
 int ruleset_leaf(struct ruleset *rs, const struct leaf_spec *spec, int32_t *bad_value, struct err *err);
 const struct expr_info *ruleset_leaf_expr(const struct ruleset *rs, int leaf);
 /* What the alert of one rule carries: a list of expressions. */
