@@ -3,6 +3,7 @@
 --
 --   ruleset.operand(rs, operand) -> expression id, or nil and an error
 --   ruleset.leaf(rs, check) -> leaf id, scope (SCOPE_*); or nil and an error
+--   ruleset.settle(rs): all its rules are loaded
 --   ruleset.output(rs, { expression id, ... }) -> output id
 --   ruleset.has_flag("evt.dir", FIELD_*) -> bool
 --   errors: { message, from, stop (of the text the operand or check was parsed from), unknown = field or event unknown }
@@ -126,18 +127,16 @@ local function joined_values(check)
   return table.concat(texts, SEPARATOR), #values
 end
 
--- Room for the arguments of ruleset_leaf(), used again and again.
+local MANY = 1000		-- values that there is always room for
 local room
 
+-- Room for the arguments of ruleset_leaf(), used again and again.
 local function argument_room(n)
   if not room then
-    room = { spec = ffi.new("struct leaf_spec"), bad = ffi.new("int32_t[1]"), size = 0 }
+    room = { spec = ffi.new("struct leaf_spec"), bad = ffi.new("int32_t[1]"), few = ffi.new("struct str[?]", MANY) }
   end
-  if n > room.size then
-    room.size = math.max(2 * room.size, n, 64)
-    room.values = ffi.new("struct str[?]", room.size)
-    room.spec.values = room.values
-  end
+  room.values = n <= MANY and room.few or ffi.new("struct str[?]", n)
+  room.spec.values = room.values
   return room
 end
 
@@ -186,6 +185,11 @@ function M.leaf(rs, check)
     leaves[key] = { id = id, scope = scope }
   end
   return id, scope
+end
+
+-- Forgets what only rules that are still to come would ask for.
+function M.settle(rs)
+  known_of[rs].leaves = {}
 end
 
 function M.output(rs, exprs)
