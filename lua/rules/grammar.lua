@@ -25,7 +25,10 @@ local P, R, S, C, Cp, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cp, lpeg.Ct
 
 local M = {}
 
-M.MAX_NESTING = 400
+-- How deep conditions may nest: as deep as Falco's parser goes, which calls itself for each level. In its calls, by how a
+-- parenthesis is opened; the innermost must have room for a macro's name.
+local MAX_CALLS = 999
+local CALLS = { plain = 5, ["not"] = 4, ["and"] = 3, ["or"] = 2, name = 3 }
 local MAX_OPERAND = 100
 
 -- ------------------------------------------------------------------ tokens
@@ -642,8 +645,8 @@ local function join(kind, nodes)
 end
 
 -- An open group: finished terms of "or", factors of the current "and", and whether a "not" waits for the next factor.
-local function group(at)
-  return { open = at, terms = {}, factors = {}, negate = false }
+local function group(at, calls)
+  return { open = at, calls = calls, terms = {}, factors = {}, negate = false }
 end
 
 local function add_factor(g, node)
@@ -664,27 +667,37 @@ local function end_group(g)
   return join("or", g.terms)
 end
 
--- Up to and including the next factor that is no parenthesis; opens groups on the way.
-function Parser:factor(stack)
+-- how: see CALLS
+function Parser:open_group(stack, how)
+  local g = group(self.at - 1, stack[#stack].calls + CALLS[how])
+  if g.calls + CALLS.name > MAX_CALLS then
+    self:fail(g.open, g.open + 1, ("more than %d parentheses inside one another"):format(#stack - 1))
+  end
+  stack[#stack + 1] = g
+end
+
+-- Up to and including the next factor that is no parenthesis; opens groups on the way. before: the "and" or "or" in front of
+-- it, if no blank is between them.
+function Parser:factor(stack, before)
+  local how = before
   while true do
     self:skip()
     local g = stack[#stack]
     local after_not = self:byte() == 110 and T.not_word:match(self.text, self.at)
     if after_not then
+      how = nil
       g.negate = not g.negate
       self.at = after_not
     else
       if self:byte() == 110 and self.text:find("^not%(", self.at) then
         g.negate = not g.negate
-        self.at = self.at + 3
+        self.at, how = self.at + 3, "not"
       end
       if not self:take_char("(") then
         return add_factor(g, self:atom())
       end
-      stack[#stack + 1] = group(self.at - 1)
-      if #stack > M.MAX_NESTING then
-        self:fail(self.at - 1, self.at, ("more than %d parentheses inside one another"):format(M.MAX_NESTING))
-      end
+      self:open_group(stack, how or "plain")
+      how = nil
     end
   end
 end
@@ -702,7 +715,7 @@ function Parser:close(stack)
   end
 end
 
--- "and", "or" or the end. true: another factor follows.
+-- "and", "or" or the end. true: another factor follows; and the word, if a parenthesis stands right behind it.
 function Parser:connective(stack)
   if self.at > #self.text then
     local g = stack[#stack]
@@ -724,7 +737,7 @@ function Parser:connective(stack)
     end_term(stack[#stack])
   end
   self.at = after
-  return true
+  return true, self.text:byte(after) == OPEN and word or nil
 end
 
 -- Advice on text that cannot stand where it is.
@@ -735,11 +748,12 @@ function Parser:unexpected()
 end
 
 function Parser:expression()
-  local stack = { group(1) }
-  repeat
-    self:factor(stack)
+  local stack, more, before = { group(1, 1) }, true, nil
+  while more do
+    self:factor(stack, before)
     self:close(stack)
-  until not self:connective(stack)
+    more, before = self:connective(stack)
+  end
   return end_group(stack[1])
 end
 
