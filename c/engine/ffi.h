@@ -270,6 +270,8 @@ struct interest {			/* base_syscalls of falco.yaml */
 
 /* What a live source has to report, see interest.h. */
 void interest(const struct interest *want, struct syscall_set *set);
+/* A read or write that no table learns from: left out of every set without INTEREST_ALL. */
+bool event_is_left_out(uint32_t code);
 
 /* ------------------------------------------------------------------ alerts (alert.c) */
 
@@ -381,11 +383,17 @@ void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own
 bool sys_isatty(int fd);
 int sys_columns(int fd);				/* terminal width, or 80 */
 int sys_hostname(char *buf, uint32_t cap);
-/* Buffered writing to a descriptor: 0, or -errno (SYS_EPIPE: the reader is gone), which then stays. */
+/* All of it, waited for if the descriptor takes no more now: 0, or -errno (SYS_EPIPE: the reader is gone). */
 enum { SYS_EPIPE = 32 };
 int sys_write(int fd, const char *s, size_t len);
-int sys_flush(int fd);
-void sys_set_buffered(int fd, bool on);
+/* Writing through a buffer (writer.c), if it is on: results as of sys_write(); a failure stays. writer_free() writes what is
+ * left and leaves the descriptor open. writer_new(): NULL without memory. */
+struct writer;
+struct writer *writer_new(int fd);
+int writer_put(struct writer *w, const char *s, size_t len);
+int writer_flush(struct writer *w);
+void writer_set_buffered(struct writer *w, bool on);
+void writer_free(struct writer *w);
 /* Names in a directory, sorted, one at a time: index i, or NULL when there are no more. -errno in *error. */
 struct sys_dir;
 struct sys_dir *sys_dir_open(const char *path, int *error);
