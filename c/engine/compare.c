@@ -120,12 +120,13 @@ static int parse_constant(struct ruleset *rs, const struct expr *x, const struct
 			  struct operand *o, struct err *err)
 {
 	bool hex = spec->op == OP_BCONTAINS || spec->op == OP_BSTARTSWITH;
+	bool event = (x->info.flags & (FIELD_EVENT_NAME | FIELD_SYSCALL_NAME)) == FIELD_EVENT_NAME;
 	bool names = spec->op == OP_EQ || spec->op == OP_NE || spec->op == OP_IN || spec->op == OP_INTERSECTS;
 	uint8_t type = x->info.flags & FIELD_NET ? PT_IPNET : x->info.type;
 	struct err why = { 0 };
 	int rc = operand_parse(o, type, hex, text, &rs->arena, &why);
 
-	if (rc == 0 && names && x->kind == EXPR_FIELD && x->info.flags & FIELD_EVENT_NAME)
+	if (rc == 0 && names && event && x->kind == EXPR_FIELD)
 		rc = event_name_check(text, &why);
 	if (rc == 0 && spec->op == OP_PMATCH && path_depth(text) > PATH_MAX_DEPTH)
 		rc = err_set(&why, EINVAL, "a path of more than %d parts", PATH_MAX_DEPTH);
