@@ -362,20 +362,28 @@ enum yaml_kind {
 	YAML_MAP_START, YAML_MAP_END,
 };
 
-struct yaml_event {
-	uint32_t kind;
-	uint32_t line, column, offset;			/* start; lines and columns from 1, offset in bytes from 0 */
-	uint32_t end_line, end_column, end_offset;
-	bool plain;					/* scalar without quotes: may be a number, bool or null */
-	struct str value;				/* scalar text, or alias name */
-	struct str anchor, tag;
+/* An event as Lua reads it fastest: so many numbers in a row. Texts are places in yaml_texts(), each with a NUL behind it. */
+enum yaml_word {
+	YAML_KIND,
+	YAML_LINE, YAML_COLUMN, YAML_OFFSET,	/* start; lines and columns from 1, offset in bytes from 0 */
+	YAML_END_OFFSET,
+	YAML_HAS,				/* YAML_HAS_* */
+	YAML_VALUE, YAML_VALUE_LEN,		/* scalar text, or alias name */
+	YAML_ANCHOR, YAML_TAG,
+	YAML_WORDS,
+};
+enum yaml_has {
+	YAML_HAS_ANCHOR = 1,
+	YAML_HAS_TAG = 2,
+	YAML_HAS_NO_QUOTES = 4,			/* scalar that may be a number, bool or null */
 };
 
 struct yaml_doc;
 /* Parses all documents at once. On a syntax error: NULL, and `err`, *line, *column say where. Bounded depth. */
 struct yaml_doc *yaml_parse(const char *text, size_t len, struct err *err, uint32_t *line, uint32_t *column);
 uint32_t yaml_count(const struct yaml_doc *doc);
-const struct yaml_event *yaml_event_at(const struct yaml_doc *doc, uint32_t i);
+const uint32_t *yaml_words(const struct yaml_doc *doc);	/* YAML_WORDS for each event */
+const char *yaml_texts(const struct yaml_doc *doc);
 void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own */
 
 /* ------------------------------------------------------------------ the machine (sys.c) */
