@@ -305,6 +305,12 @@ function M.syscalls(events)
   return events.syscalls
 end
 
+-- The events of a literal that decides them, or ALL.
+local function deciding(leaf)
+  leaf.deciding = leaf.deciding or deciding_events(leaf.check) or ALL
+  return leaf.deciding
+end
+
 -- true or false if a literal is decided by the event's code alone; nil: it depends. Not for generic and async events,
 -- whose names lie in the event.
 function M.decided(leaf, code)
@@ -315,8 +321,7 @@ function M.decided(leaf, code)
   elseif ruleset.has_flag(left.name, C.FIELD_SYSCALL_NAME) and not C.event_is_from_syscall(code) then
     return nil
   end
-  leaf.deciding = leaf.deciding or deciding_events(leaf.check) or ALL
-  if leaf.deciding == ALL then
+  if deciding(leaf) == ALL then
     return nil
   end
   local codes = leaf.deciding.codes
@@ -371,7 +376,7 @@ M.specialise = specialise
 
 local function add_deciders(tree, out)
   if tree.kind == "leaf" then
-    if deciding_events(tree.check) then
+    if deciding(tree) ~= ALL then
       out[#out + 1] = tree
     end
     return
