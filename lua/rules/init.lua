@@ -45,7 +45,7 @@
 -- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone;
 --                      opts.interpret: conditions are walked by C, no generated Lua runs; default: where there is no JIT
 --   .match(evt) -> n   evt: struct evt *, as engine_next() has just returned it; .hits int32_t[]
---   .source            the generated text; .dump(name) one rule's text, with its leaves spelled out
+--   .source()          the generated text; .dump(name) one rule's text, with its leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
 -- code(result, rule) -> the generated text of one rule, its leaves spelled out
 -- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1
