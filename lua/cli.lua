@@ -27,14 +27,13 @@ local NO_EFFECT = {
 -- Flags of upstream that would have to do something and cannot: what to do instead.
 local REFUSED = {
   { flag = "--plugin-info", arg = "NAME", why = "plugins are not loaded by this build" },
-  { flag = "-i", why = "no events are ignored by default in this build" },
 }
 
 -- Options (by target) that a command leaves nothing to do for.
 local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "--list", list_events = "--list-events",
   list_plugins = "--list-plugins", config_schema = "--config-schema", rule_schema = "--rule-schema",
   dump_ast = "--dump-ast", dump_code = "--dump-code", support = "--support", version = "--version",
-  page_size = "--page-size" }
+  page_size = "--page-size", ignored_events = "-i" }
 local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
 
 local FORMATS = { "text", "markdown", "json" }
@@ -104,6 +103,7 @@ local function add_root(parser)
   parser:option("--list", "List fields (of one event source) and end."):argname("<source>"):args("?"):target("list")
   parser:flag("-N", "With --list: only names."):target("names_only")
   parser:flag("--list-events", "List event types and end."):target("list_events")
+  parser:flag("-i", "List events that a live source leaves out by default, as they are frequent, and end."):target("ignored_events")
   parser:flag("--list-plugins", "List plugins and end."):target("list_plugins")
   parser:option("--format", "With --list and --list-events: text, markdown or json."):argname("<format>")
     :convert(lower_format)

@@ -5,6 +5,7 @@
 --   console.print("text\n") -> true, or false when it cannot be written any more: stop then. A terminal gets no control
 --                              characters but newlines and tabs
 --   console.flush() -> the same
+--   console.writer() -> struct writer * of standard output
 --   console.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
 --   console.error("text"), console.warning("text"), console.info("text")       one line each, "falco: error: text"
 local core = require("core")
@@ -28,17 +29,29 @@ function M.has_colour(fd)
   return core.C.sys_isatty(fd) and not is_set("NO_COLOR") and is_set("TERM") and os.getenv("TERM") ~= "dumb"
 end
 
+local writer
+
+-- What all of a Lua state writes to standard output with, so that it comes in order.
+function M.writer()
+  if not writer then
+    local made = core.C.writer_new(OUT)
+    assert(made ~= nil, "out of memory")
+    writer = core.ffi.gc(made, core.C.writer_free)
+  end
+  return writer
+end
+
 function M.print(s)
   if core.C.sys_isatty(OUT) then s = text.printable(s) end
-  return core.C.sys_write(OUT, s, #s) == 0
+  return core.C.writer_put(M.writer(), s, #s) == 0
 end
 
 function M.flush()
-  return core.C.sys_flush(OUT) == 0
+  return core.C.writer_flush(M.writer()) == 0
 end
 
 function M.failure()
-  local failed = core.C.sys_flush(OUT)
+  local failed = core.C.writer_flush(M.writer())
   if failed == 0 or -failed == core.C.SYS_EPIPE then return nil end
   return "standard output: " .. core.ffi.string(core.C.sys_error_text(failed))
 end

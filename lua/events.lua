@@ -76,11 +76,11 @@ end
 -- ------------------------------------------------------------------ printing
 
 local function print_lines(eng, prog, lines, options)
-  local C = core.C
-  C.sys_set_buffered(1, not options.unbuffered)
+  local C, writer = core.C, console.writer()
+  C.writer_set_buffered(writer, not options.unbuffered)
   local function show(evt)
     local line, len = lines:render(C.alert_fill(evt, lines.output))
-    return not line or C.sys_write(1, line, len) == 0
+    return not line or C.writer_put(writer, line, len) == 0
   end
   return loop(eng, prog, show, options)
 end

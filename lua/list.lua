@@ -371,6 +371,13 @@ function M.config_schema()
   return json.encode(out, 2) .. "\n"
 end
 
+-- ------------------------------------------------------------------ ignored events
+
+-- As upstream prints it, but in order.
+function M.ignored_events()
+  return "Ignored syscall(s):\n- " .. table.concat(require("rules.interest").ignored(), "\n- ") .. "\n\n"
+end
+
 -- ------------------------------------------------------------------ rules
 
 -- What describe.lua found, for people.

@@ -79,6 +79,10 @@ local function list_plugins()
   return show(require("list").plugins())
 end
 
+local function ignored_events()
+  return show(require("list").ignored_events())
+end
+
 local function page_size()
   return show(core.C.sys_page_size() .. "\n")
 end
@@ -148,7 +152,7 @@ end
 -- The first row whose option is there decides.
 local MODES = {
   { "config_schema", config_schema }, { "rule_schema", rule_schema }, { "list_events", list_events }, { "version", version },
-  { "page_size", page_size }, { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
+  { "page_size", page_size }, { "ignored_events", ignored_events }, { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
 }
 
 local function dispatch(options, args)

@@ -95,6 +95,7 @@ describe("command line", function()
     end
     assert.matches("no effect", parse("-s", "file").notes[1])
     assert.matches("is refused", select(2, parse("--plugin-info", "json")))
+    assert.is_true(parse("-i").ignored_events)
   end)
 
   it("shows help for the command at hand", function()

@@ -77,7 +77,7 @@ static struct field_def defs[ROWS] = {
 	ROW("t.near", UINT64, EVENT, ARG_INDEX | ARG_REQUIRED, FIELD_AT_MOST | FIELD_NO_RHS, NEAR),
 	ROW("t.fixed", CHARBUF, SELF, 0, FIELD_NO_RHS, FIXED),
 	ROW("t.sock", SOCKADDR, SELF, 0, 0, SOCK),
-	ROW("evt.type", CHARBUF, EVENT, 0, 0, HOST),
+	ROW("evt.type", CHARBUF, EVENT, 0, FIELD_EVENT_NAME, HOST),
 };
 
 static struct ruleset *rs;

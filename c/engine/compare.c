@@ -120,12 +120,13 @@ static int parse_constant(struct ruleset *rs, const struct expr *x, const struct
 			  struct operand *o, struct err *err)
 {
 	bool hex = spec->op == OP_BCONTAINS || spec->op == OP_BSTARTSWITH;
+	bool event = (x->info.flags & (FIELD_EVENT_NAME | FIELD_SYSCALL_NAME)) == FIELD_EVENT_NAME;
 	bool names = spec->op == OP_EQ || spec->op == OP_NE || spec->op == OP_IN || spec->op == OP_INTERSECTS;
 	uint8_t type = x->info.flags & FIELD_NET ? PT_IPNET : x->info.type;
 	struct err why = { 0 };
 	int rc = operand_parse(o, type, hex, text, &rs->arena, &why);
 
-	if (rc == 0 && names && x->kind == EXPR_FIELD && strcmp(x->info.field, "evt.type") == 0)
+	if (rc == 0 && names && event && x->kind == EXPR_FIELD)
 		rc = event_name_check(text, &why);
 	if (rc == 0 && spec->op == OP_PMATCH && path_depth(text) > PATH_MAX_DEPTH)
 		rc = err_set(&why, EINVAL, "a path of more than %d parts", PATH_MAX_DEPTH);
@@ -258,6 +259,19 @@ static int leaf_add(struct ruleset *rs, struct leaf *l, struct constant *c, uint
 out:
 	free(operands);
 	return rc == -ENOMEM ? no_memory(err) : rc;
+}
+
+void values_split(const char *text, uint32_t len, struct str *values, uint32_t n)
+{
+	const char *end = text + len;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const char *stop = i + 1 < n ? memchr(text, 0, (size_t)(end - text)) : NULL;
+
+		stop = stop ? stop : end;
+		values[i] = (struct str){ text, (uint32_t)(stop - text) };
+		text = stop < end ? stop + 1 : end;
+	}
 }
 
 int ruleset_leaf(struct ruleset *rs, const struct leaf_spec *spec, int32_t *bad_value, struct err *err)

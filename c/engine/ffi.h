@@ -202,6 +202,8 @@ int ruleset_text(struct ruleset *rs, const char *text, uint32_t len, struct err 
 int ruleset_list(struct ruleset *rs, const int32_t *items, uint32_t n, struct err *err);
 const struct expr_info *ruleset_expr(const struct ruleset *rs, int expr);
 /* A comparison. Equal ones share an id. On error *bad_value is the index of the constant at fault, or -1. */
+/* Cuts a text at its NUL bytes into exactly n values, the last ones empty if there are fewer: for leaf_spec. */
+void values_split(const char *text, uint32_t len, struct str *values, uint32_t n);
 int ruleset_leaf(struct ruleset *rs, const struct leaf_spec *spec, int32_t *bad_value, struct err *err);
 const struct expr_info *ruleset_leaf_expr(const struct ruleset *rs, int leaf);
 /* What the alert of one rule carries: a list of expressions. */
@@ -283,6 +285,8 @@ struct interest {			/* base_syscalls of falco.yaml */
 
 /* What a live source has to report, see interest.h. */
 void interest(const struct interest *want, struct syscall_set *set);
+/* A read or write that no table learns from: left out of every set without INTEREST_ALL. */
+bool event_is_left_out(uint32_t code);
 
 /* ------------------------------------------------------------------ alerts (alert.c) */
 
@@ -423,20 +427,28 @@ enum yaml_kind {
 	YAML_MAP_START, YAML_MAP_END,
 };
 
-struct yaml_event {
-	uint32_t kind;
-	uint32_t line, column, offset;			/* start; lines and columns from 1, offset in bytes from 0 */
-	uint32_t end_line, end_column, end_offset;
-	bool plain;					/* scalar without quotes: may be a number, bool or null */
-	struct str value;				/* scalar text, or alias name */
-	struct str anchor, tag;
+/* An event as Lua reads it fastest: so many numbers in a row. Texts are places in yaml_texts(), each with a NUL behind it. */
+enum yaml_word {
+	YAML_KIND,
+	YAML_LINE, YAML_COLUMN, YAML_OFFSET,	/* start; lines and columns from 1, offset in bytes from 0 */
+	YAML_END_OFFSET,
+	YAML_HAS,				/* YAML_HAS_* */
+	YAML_VALUE, YAML_VALUE_LEN,		/* scalar text, or alias name */
+	YAML_ANCHOR, YAML_TAG,
+	YAML_WORDS,
+};
+enum yaml_has {
+	YAML_HAS_ANCHOR = 1,
+	YAML_HAS_TAG = 2,
+	YAML_HAS_NO_QUOTES = 4,			/* scalar that may be a number, bool or null */
 };
 
 struct yaml_doc;
 /* Parses all documents at once. On a syntax error: NULL, and `err`, *line, *column say where. Bounded depth. */
 struct yaml_doc *yaml_parse(const char *text, size_t len, struct err *err, uint32_t *line, uint32_t *column);
 uint32_t yaml_count(const struct yaml_doc *doc);
-const struct yaml_event *yaml_event_at(const struct yaml_doc *doc, uint32_t i);
+const uint32_t *yaml_words(const struct yaml_doc *doc);	/* YAML_WORDS for each event */
+const char *yaml_texts(const struct yaml_doc *doc);
 void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own */
 
 /* ------------------------------------------------------------------ the machine (sys.c) */
@@ -444,11 +456,17 @@ void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own
 bool sys_isatty(int fd);
 int sys_columns(int fd);				/* terminal width, or 80 */
 int sys_hostname(char *buf, uint32_t cap);
-/* Buffered writing to a descriptor: 0, or -errno (SYS_EPIPE: the reader is gone), which then stays. */
+/* All of it, waited for if the descriptor takes no more now: 0, or -errno (SYS_EPIPE: the reader is gone). */
 enum { SYS_EPIPE = 32 };
 int sys_write(int fd, const char *s, size_t len);
-int sys_flush(int fd);
-void sys_set_buffered(int fd, bool on);
+/* Writing through a buffer (writer.c), if it is on: results as of sys_write(); a failure stays. writer_free() writes what is
+ * left and leaves the descriptor open. writer_new(): NULL without memory. */
+struct writer;
+struct writer *writer_new(int fd);
+int writer_put(struct writer *w, const char *s, size_t len);
+int writer_flush(struct writer *w);
+void writer_set_buffered(struct writer *w, bool on);
+void writer_free(struct writer *w);
 /* Names in a directory, sorted, one at a time: index i, or NULL when there are no more. -errno in *error. */
 struct sys_dir;
 struct sys_dir *sys_dir_open(const char *path, int *error);

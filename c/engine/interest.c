@@ -28,20 +28,28 @@ uint32_t syscall_event(uint32_t sc)
 	return sc < SC_COUNT ? calls[sc].event : 0;
 }
 
-/* Any version of its event: what one learns from old ones, one learns from current ones in another form. */
-static bool changes_state(uint32_t sc)
+/* Any version of the event: what one learns from old ones, one learns from current ones in another form. */
+static bool event_changes_state(uint32_t code)
 {
-	uint32_t code = calls[sc].event;
-
-	if (calls[sc].flags & SCF_NEVER_DROP)
-		return true;
-	if (event_is_generic(code))
-		return false;
 	for (uint32_t i = 0; i < EV_COUNT; i++)
 		if (event_row(i)->flags & EF_MODIFIES_STATE && event_row(i)->origin == event_row(code)->origin &&
 		    strcmp(event_row(i)->name, event_row(code)->name) == 0)
 			return true;
 	return false;
+}
+
+static bool changes_state(uint32_t sc)
+{
+	uint32_t code = calls[sc].event;
+
+	return calls[sc].flags & SCF_NEVER_DROP || (!event_is_generic(code) && event_changes_state(code));
+}
+
+bool event_is_left_out(uint32_t code)
+{
+	uint8_t kind = code < EV_COUNT ? event_row(code)->kind : CAT_INTERNAL;
+
+	return (kind == CAT_IO_READ || kind == CAT_IO_WRITE) && !event_changes_state(code);
 }
 
 uint32_t syscall_traits(uint32_t sc)

@@ -567,7 +567,6 @@ int scap_writer_open(struct scap_writer *w, const char *path, int source_fd, str
 		*err = w->err;
 		return w->failed;
 	}
-	sys_set_buffered(fd, false);	/* and forgets failures of whatever had this number before */
 	w->fd = fd;
 	return 0;
 }

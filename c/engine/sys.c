@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine as Lua needs it: terminals, buffered writing, directories, signals, clocks. Declared in ffi.h.
- *
- * Writing is buffered per descriptor once sys_set_buffered() asked for it. A descriptor may be non-blocking (a terminal
- * shared with another program often is), so a full pipe is waited for.
+ * The machine as Lua needs it: terminals, writing, directories, signals, clocks. Declared in ffi.h. A descriptor may be
+ * non-blocking (a terminal shared with another program often is), so a full pipe is waited for.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -45,21 +43,7 @@ int sys_hostname(char *buf, uint32_t cap)
 
 _Static_assert(SYS_EPIPE == EPIPE, "Lua compares with it");
 
-enum { WRITERS = 64, WRITER_CAP = 64 << 10 };
-
-/* One per low descriptor; those above are never buffered. */
-static struct writer {
-	char *buf;			/* NULL: not buffered */
-	size_t len;
-	int error;			/* first failure: later writes fail alike, so that nothing is written after a gap */
-} writers[WRITERS];
-
-static struct writer *writer_of(int fd)
-{
-	return fd >= 0 && fd < WRITERS ? &writers[fd] : NULL;
-}
-
-static int write_all(int fd, const char *s, size_t len)
+int sys_write(int fd, const char *s, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, s, len);
@@ -77,59 +61,6 @@ static int write_all(int fd, const char *s, size_t len)
 		}
 	}
 	return 0;
-}
-
-static int writer_fail(struct writer *w, int error)
-{
-	if (w && error)
-		w->error = error;
-	return error;
-}
-
-int sys_flush(int fd)
-{
-	struct writer *w = writer_of(fd);
-	size_t len;
-
-	if (!w || w->error || !w->buf || w->len == 0)
-		return w ? w->error : 0;
-	len = w->len;
-	w->len = 0;
-	return writer_fail(w, write_all(fd, w->buf, len));
-}
-
-int sys_write(int fd, const char *s, size_t len)
-{
-	struct writer *w = writer_of(fd);
-
-	if (w && w->error)
-		return w->error;
-	if (!w || !w->buf)
-		return writer_fail(w, write_all(fd, s, len));
-	if (len > WRITER_CAP - w->len && sys_flush(fd))
-		return w->error;
-	if (len > WRITER_CAP)
-		return writer_fail(w, write_all(fd, s, len));
-	memcpy(w->buf + w->len, s, len);
-	w->len += len;
-	return 0;
-}
-
-void sys_set_buffered(int fd, bool on)
-{
-	struct writer *w = writer_of(fd);
-
-	if (!w)
-		return;
-	w->error = 0;			/* the number may stand for another file now */
-	if (on && !w->buf) {
-		w->buf = malloc(WRITER_CAP);	/* without memory the descriptor stays unbuffered, which is only slower */
-		w->len = 0;
-	} else if (!on && w->buf) {
-		sys_flush(fd);
-		free(w->buf);
-		w->buf = NULL;
-	}
 }
 
 /* ------------------------------------------------------------------ directories */

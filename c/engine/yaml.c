@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
-#include "../arena.h"
 #include "../array.h"
 #include "ffi.h"
 
@@ -22,10 +21,15 @@ struct place {
 	uint32_t line, column;		/* from 1 */
 };
 
+struct event {
+	uint32_t words[YAML_WORDS];
+};
+
 struct yaml_doc {
-	struct yaml_event *events;
+	struct event *events;
 	uint32_t n, cap;
-	struct arena strings;
+	char *texts;
+	size_t len, texts_cap;
 };
 
 struct reading {
@@ -104,55 +108,73 @@ static struct place place_of_byte(const struct reading *r, size_t byte)
 
 /* ------------------------------------------------------------------ events */
 
-static bool keep(struct reading *r, struct str *out, const void *p, size_t len)
+/* Adds a text; where it is goes to words[at]. */
+static bool keep(struct reading *r, struct event *to, enum yaml_word at, const void *p, size_t len)
 {
-	if (!p)
-		return true;
-	char *copy = arena_get(&r->doc->strings, len + 1);
-	if (!copy)
+	struct yaml_doc *doc = r->doc;
+	size_t need = doc->len + len + 1;
+
+	if (need > MAX_STRINGS)
 		return false;
-	memcpy(copy, p, len);
-	copy[len] = 0;
-	*out = (struct str){ copy, (uint32_t)len };
+	if (need > doc->texts_cap) {
+		size_t cap = need + need / 2;
+		char *texts = realloc(doc->texts, cap);
+
+		if (!texts)
+			return false;
+		doc->texts = texts;
+		doc->texts_cap = cap;
+	}
+	memcpy(doc->texts + doc->len, p, len);
+	doc->texts[need - 1] = 0;
+	to->words[at] = (uint32_t)doc->len;
+	doc->len = need;
 	return true;
 }
 
-static bool keep_z(struct reading *r, struct str *out, const void *z)
+static bool keep_value(struct reading *r, struct event *to, const void *p, size_t len)
 {
-	return keep(r, out, z, z ? strlen(z) : 0);
+	to->words[YAML_VALUE_LEN] = (uint32_t)len;
+	return keep(r, to, YAML_VALUE, p, len);
 }
 
-static bool fill(struct reading *r, struct yaml_event *to, const yaml_event_t *from)
+/* Anchor and tag, each NULL when there is none. */
+static bool keep_properties(struct reading *r, struct event *to, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
+	to->words[YAML_HAS] |= (anchor ? YAML_HAS_ANCHOR : 0) | (tag ? YAML_HAS_TAG : 0);
+	return (!anchor || keep(r, to, YAML_ANCHOR, anchor, strlen((const char *)anchor))) &&
+	       (!tag || keep(r, to, YAML_TAG, tag, strlen((const char *)tag)));
+}
+
+static uint32_t kind_of(yaml_event_type_t type)
+{
+	static const uint32_t kinds[] = {
+		[YAML_DOCUMENT_START_EVENT] = YAML_DOCUMENT_START, [YAML_DOCUMENT_END_EVENT] = YAML_DOCUMENT_END,
+		[YAML_ALIAS_EVENT] = YAML_ALIAS, [YAML_SCALAR_EVENT] = YAML_SCALAR,
+		[YAML_SEQUENCE_START_EVENT] = YAML_SEQ_START, [YAML_SEQUENCE_END_EVENT] = YAML_SEQ_END,
+		[YAML_MAPPING_START_EVENT] = YAML_MAP_START, [YAML_MAPPING_END_EVENT] = YAML_MAP_END,
+	};
+	return (size_t)type < sizeof kinds / sizeof kinds[0] ? kinds[type] : 0;
+}
+
+static bool fill(struct reading *r, struct event *to, const yaml_event_t *from)
+{
+	const char *alias;
+
+	to->words[YAML_KIND] = kind_of(from->type);
 	switch (from->type) {
-	case YAML_DOCUMENT_START_EVENT:
-		to->kind = YAML_DOCUMENT_START;
-		return true;
-	case YAML_DOCUMENT_END_EVENT:
-		to->kind = YAML_DOCUMENT_END;
-		return true;
-	case YAML_SEQUENCE_END_EVENT:
-		to->kind = YAML_SEQ_END;
-		return true;
-	case YAML_MAPPING_END_EVENT:
-		to->kind = YAML_MAP_END;
-		return true;
 	case YAML_ALIAS_EVENT:
-		to->kind = YAML_ALIAS;
-		return keep_z(r, &to->value, from->data.alias.anchor);
+		alias = (const char *)from->data.alias.anchor;
+		return keep_value(r, to, alias, strlen(alias));
 	case YAML_SCALAR_EVENT:
-		to->kind = YAML_SCALAR;
-		to->plain = from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-		return keep(r, &to->value, from->data.scalar.value, from->data.scalar.length) &&
-		       keep_z(r, &to->anchor, from->data.scalar.anchor) && keep_z(r, &to->tag, from->data.scalar.tag);
+		if (from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+			to->words[YAML_HAS] |= YAML_HAS_NO_QUOTES;
+		return keep_value(r, to, from->data.scalar.value, from->data.scalar.length) &&
+		       keep_properties(r, to, from->data.scalar.anchor, from->data.scalar.tag);
 	case YAML_SEQUENCE_START_EVENT:
-		to->kind = YAML_SEQ_START;
-		return keep_z(r, &to->anchor, from->data.sequence_start.anchor) &&
-		       keep_z(r, &to->tag, from->data.sequence_start.tag);
+		return keep_properties(r, to, from->data.sequence_start.anchor, from->data.sequence_start.tag);
 	case YAML_MAPPING_START_EVENT:
-		to->kind = YAML_MAP_START;
-		return keep_z(r, &to->anchor, from->data.mapping_start.anchor) &&
-		       keep_z(r, &to->tag, from->data.mapping_start.tag);
+		return keep_properties(r, to, from->data.mapping_start.anchor, from->data.mapping_start.tag);
 	default:
 		return true;
 	}
@@ -168,16 +190,15 @@ static int add(struct reading *r, const yaml_event_t *from)
 {
 	struct yaml_doc *doc = r->doc;
 	struct place a = place_of(r, from->start_mark.index), b = place_of(r, from->end_mark.index);
-	struct yaml_event to = {
-		.line = a.line, .column = a.column, .offset = a.byte,
-		.end_line = b.line, .end_column = b.column, .end_offset = b.byte,
-	};
+	struct event to = { {
+		[YAML_LINE] = a.line, [YAML_COLUMN] = a.column, [YAML_OFFSET] = a.byte, [YAML_END_OFFSET] = b.byte,
+	} };
 
 	if (doc->n >= MAX_EVENTS)
 		return fail(r, a, E2BIG, "too many YAML nodes in one file");
 	if (!fill(r, &to, from) || !array_room(&doc->events, doc->n, &doc->cap, sizeof to))
 		return fail(r, a, ENOMEM, "not enough memory for this YAML file");
-	if (to.kind)
+	if (to.words[YAML_KIND])
 		doc->events[doc->n++] = to;
 	return 0;
 }
@@ -254,7 +275,6 @@ struct yaml_doc *yaml_parse(const char *text, size_t len, struct err *err, uint3
 		err_set(err, ENOMEM, "not enough memory for this YAML file");
 		return NULL;
 	}
-	r.doc->strings.limit = MAX_STRINGS;
 	error = read_text(&r);
 	free(r.points);
 	if (!error)
@@ -270,16 +290,21 @@ uint32_t yaml_count(const struct yaml_doc *doc)
 	return doc->n;
 }
 
-const struct yaml_event *yaml_event_at(const struct yaml_doc *doc, uint32_t i)
+const uint32_t *yaml_words(const struct yaml_doc *doc)
 {
-	return i < doc->n ? &doc->events[i] : NULL;
+	return doc->events ? doc->events->words : NULL;
+}
+
+const char *yaml_texts(const struct yaml_doc *doc)
+{
+	return doc->texts;
 }
 
 void yaml_doc_free(struct yaml_doc *doc)
 {
 	if (!doc)
 		return;
-	arena_free(&doc->strings);
+	free(doc->texts);
 	free(doc->events);
 	free(doc);
 }

@@ -16,8 +16,9 @@ local OUT = 1
 local PAINTS = { [0] = "alarm", "alarm", "alarm", "error", "yellow", "green", "cyan", "dim" }
 
 function M.open(conf, env)
-  core.C.sys_set_buffered(OUT, conf.buffered_outputs and not env.unbuffered)
-  return setmetatable({ terminal = core.C.sys_isatty(OUT), colour = not conf.json_output and console.has_colour(OUT) },
+  local writer = console.writer()
+  core.C.writer_set_buffered(writer, conf.buffered_outputs and not env.unbuffered)
+  return setmetatable({ writer = writer, terminal = core.C.sys_isatty(OUT), colour = not conf.json_output and console.has_colour(OUT) },
     Channel)
 end
 
@@ -39,13 +40,13 @@ end
 function Channel:write(alert)
   if self.terminal then
     local line = for_terminal(self, alert)
-    return result_of(core.C.sys_write(OUT, line, #line))
+    return result_of(core.C.writer_put(self.writer, line, #line))
   end
-  return result_of(core.C.sys_write(OUT, alert.line, alert.len + 1))
+  return result_of(core.C.writer_put(self.writer, alert.line, alert.len + 1))
 end
 
 function Channel:flush()
-  return result_of(core.C.sys_flush(OUT))
+  return result_of(core.C.writer_flush(self.writer))
 end
 
 function Channel:close()

@@ -3,7 +3,8 @@
 --
 --   local checker = check.new(rs)
 --   local tree, errors = check.tree(checker, ast, ctx)
---     tree    { kind = "and" | "or", [1..n] }, { kind = "not", [1] }, { kind = "leaf", id, scope, check }
+--     tree    { kind = "and" | "or", [1..n] }, { kind = "not", [1] }, { kind = "leaf", id, scope, check }; rules that use the
+--             same macro have the same tree for it, marked `shared`, unless it remembers something from event to event
 --     errors  { { check, err }, ... } in order of the text; the tree is nil then. Macros that were not resolved (and
 --             reported) are passed over
 --   check.report(errors, where, rope)             as diagnostics, each once even if several rules share the macro; where: the
@@ -21,8 +22,15 @@ local ruleset = require "rules.ruleset"
 
 local M = {}
 
+-- Few ask for the text of a leaf: it is made then.
+local TEXTS = { __index = function(leaves, id)
+  local check = leaves.checks[id]
+  leaves[id] = check and grammar.check_text(check)
+  return rawget(leaves, id)
+end }
+
 function M.new(rs)
-  return { rs = rs, leaves = {}, values = {} }
+  return { rs = rs, leaves = setmetatable({ checks = {} }, TEXTS), values = {}, macros = {} }
 end
 
 -- ------------------------------------------------------------------ trees
@@ -46,6 +54,7 @@ end
 -- Leaves are remembered on their check; those that keep state between events are made anew for each rule.
 local function leaf_of(checker, check, own)
   local known = check.leaf or own[check]
+  own.any = own.any or own[check] ~= nil
   if known or check.err then
     return known, check.err
   end
@@ -56,16 +65,36 @@ local function leaf_of(checker, check, own)
     return nil, check.err
   end
   local leaf = { kind = "leaf", id = id, scope = scope, check = check }
-  checker.leaves[id] = checker.leaves[id] or grammar.check_text(check)
+  local checks = checker.leaves.checks
+  checks[id] = checks[id] or check
   if scope == core.C.SCOPE_STATEFUL then
-    own[check] = leaf
+    own[check], own.any = leaf, true
   else
-    check.leaf = leaf
+    check.leaf, leaf.shared = leaf, true
   end
   return leaf
 end
 
-local function build(checker, ast, own, errors)
+local build
+
+-- The tree of a macro: made once, if nothing is wrong with it and it remembers nothing.
+local function build_macro(checker, macro, own, errors)
+  local tree = checker.macros[macro]
+  if tree then
+    return tree
+  end
+  local before, any = #errors, own.any
+  own.any = nil
+  tree = build(checker, macro.ast, own, errors)
+  if #errors == before and not errors.unresolved and not own.any then
+    tree.shared = true
+    checker.macros[macro] = tree
+  end
+  own.any = own.any or any
+  return tree
+end
+
+build = function(checker, ast, own, errors)
   if ast.kind == "check" then
     local leaf, err = leaf_of(checker, ast, own)
     if not leaf then
@@ -77,7 +106,7 @@ local function build(checker, ast, own, errors)
       errors.unresolved = true
       return nil
     end
-    return build(checker, ast.macro.ast, own, errors)
+    return build_macro(checker, ast.macro, own, errors)
   end
   local tree = { kind = ast.kind }
   for i, child in ipairs(ast) do
@@ -222,8 +251,12 @@ local function warn_deprecated(where, check, operand)
 end
 
 function M.warn(where, tree)
-  for _, child in ipairs(tree) do
-    M.warn(where, child)
+  if tree.warned then
+    return
+  end
+  tree.warned = tree.shared
+  for i = 1, #tree do
+    M.warn(where, tree[i])
   end
   local check = tree.check
   if not check or check.warned then
@@ -242,8 +275,12 @@ end
 -- Conditions that use the same large list each have it written out: of equal leaves one keeps its values, and all that is
 -- known of where they stood goes.
 function M.settle(checker, tree)
-  for _, child in ipairs(tree) do
-    M.settle(checker, child)
+  if tree.settled then
+    return
+  end
+  tree.settled = tree.shared
+  for i = 1, #tree do
+    M.settle(checker, tree[i])
   end
   local check = tree.check
   if check then

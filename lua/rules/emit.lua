@@ -5,7 +5,7 @@
 --     entries   { { tree, events, hit = int32 }, ... } in order of importance; `hit` is what a match writes
 --     opts      first = true: stop at the first match; dispatch = false: no look at the event's code; gate_hits: see below;
 --               holds = function(entry) -> predicate: to be called instead of generated code, with gate_hits only
---     prog      match(evt) -> number of hits; hits = int32_t[?]; source = all generated text; text_of(i) = that of entry i
+--     prog      match(evt) -> number of hits; hits = int32_t[?]; source() -> all generated text; text_of(i) = that of entry i
 --
 -- Shape: one function per entry, an expression over C.leaf(e, id); one group function per up to MAX_UPS entries that tries
 -- them in order; one handler per set of entries that some event code has; one binary if-tree from codes (for generic
@@ -378,10 +378,10 @@ local function text_of(unit, number, out, seen)
 end
 
 -- Tries the entries that the gate lists, in their own order.
-local function gated_match(predicates, prepared, hits, opts)
+local function gated_match(entries, predicates, hits, opts)
   local list, first = opts.gate_hits, opts.first
-  local of_number, sorted = {}, ffi.new("int32_t[?]", #prepared + 1)
-  for i, entry in ipairs(prepared) do
+  local of_number, sorted = {}, ffi.new("int32_t[?]", #entries + 1)
+  for i, entry in ipairs(entries) do
     of_number[entry.number] = i
   end
   local function match(e)
@@ -396,7 +396,7 @@ local function gated_match(predicates, prepared, hits, opts)
     for k = 0, n - 1 do
       local i = sorted[k]
       if predicates[i](e) then
-        hits[found], found = prepared[i].hit, found + 1
+        hits[found], found = entries[i].hit, found + 1
         if first then
           return found
         end
@@ -408,15 +408,44 @@ local function gated_match(predicates, prepared, hits, opts)
   return match
 end
 
-local function predicates_of(entries, prepared, F, opts)
-  local out = {}
-  for i, entry in ipairs(entries) do
-    out[i] = opts.holds and opts.holds(entry) or F[prepared[i].predicate]
+-- Of thousands of rules most never get past the gate: the code of each is made when it is asked for.
+local function gated_program(entries, opts)
+  local hits, made = ffi.new("int32_t[?]", math.max(#entries, 1)), {}
+  local function unit_of(i)
+    if not made[i] then
+      local unit = new_unit()
+      made[i] = { unit = unit, number = predicate(unit, entries[i].tree) }
+    end
+    return made[i].unit, made[i].number
   end
-  for _, f in ipairs(F) do
-    jit.off(f)
+  local function load_predicate(i)
+    local unit, number = unit_of(i)
+    local F = load_unit(unit, hits)
+    for _, f in ipairs(F) do
+      jit.off(f)
+    end
+    return F[number]
   end
-  return out
+  local predicates = setmetatable({}, { __index = function(t, i)
+    t[i] = opts.holds and opts.holds(entries[i]) or load_predicate(i)
+    return t[i]
+  end })
+  local function text(i)
+    local unit, number = unit_of(i)
+    local out = {}
+    text_of(unit, number, out, {})
+    return table.concat(out)
+  end
+  return {
+    match = gated_match(entries, predicates, hits, opts), hits = hits, text_of = text,
+    source = function()
+      local out = {}
+      for i = 1, #entries do
+        out[i] = text(i)
+      end
+      return table.concat(out)
+    end,
+  }
 end
 
 local function root_of(unit, style, prepared, opts)
@@ -431,17 +460,19 @@ local function root_of(unit, style, prepared, opts)
 end
 
 function M.compile(entries, opts)
+  if opts.gate_hits then
+    return gated_program(entries, opts)
+  end
   local unit, prepared = new_unit(), {}
   for i, entry in ipairs(entries) do
     prepared[i] = { predicate = predicate(unit, entry.tree), hit = entry.hit, events = entry.events, tree = entry.tree,
-                    deciders = lower.deciders(entry.tree), variants = {}, number = entry.number }
+                    deciders = lower.deciders(entry.tree), variants = {} }
   end
   local hits = ffi.new("int32_t[?]", math.max(#entries, 1))
-  local root = not opts.gate_hits and root_of(unit, opts.first and FIRST or ALL, prepared, opts)
+  local root = root_of(unit, opts.first and FIRST or ALL, prepared, opts)
   local F, source = load_unit(unit, hits)
   return {
-    match = root and F[root] or gated_match(predicates_of(entries, prepared, F, opts), prepared, hits, opts),
-    hits = hits, source = source,
+    match = F[root], hits = hits, source = function() return source end,
     text_of = function(i)
       local out = {}
       text_of(unit, prepared[i].predicate, out, {})

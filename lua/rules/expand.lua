@@ -72,17 +72,14 @@ end
 local DELIMITERS = " \t\n\r(),="
 local WORD = "[^" .. DELIMITERS .. "]+"
 
-local function note_words(words, text)
-  for word in text:gmatch(WORD) do
-    words[word] = true
-  end
-end
-
 function M.lists(state)
-  state.list_items = 0
-  for _, list in ipairs(state.lists.order) do
+  state.list_items, state.odd_lists = 0, {}
+  for i, list in ipairs(state.lists.order) do
     flatten(state, list, {}, 1)
-    list.odd = list.name:find("[" .. DELIMITERS .. "]") ~= nil
+    list.place = i
+    if list.name:find("[" .. DELIMITERS .. "]") then
+      state.odd_lists[#state.odd_lists + 1] = list
+    end
   end
 end
 
@@ -95,18 +92,19 @@ local function is_blank(text, i)
   return c == 32 or c == 9 or c == 10 or c == 13
 end
 
-local function add_items(out, list, use, at)
-  local any = false
-  for _, node in ipairs(list.flat) do
-    if any then
-      rope.add(out, ", ", use, at)
-    end
-    if node.text ~= "" then
+-- Items as they stand in conditions; the blanks and commas between them belong to whoever uses the list.
+local function block_of(state, list)
+  if not list.block then
+    local out = rope.new(state.texts)
+    for _, node in ipairs(list.flat) do
+      if out.len > 0 then
+        rope.add(out, ", ")
+      end
       exceptions.add_item(out, node, node.text)
-      any = true
     end
+    list.block = rope.finish(out)
   end
-  return any
+  return list.block
 end
 
 -- The next whole occurrence of `name` from byte `at` on: where it begins and stops.
@@ -125,7 +123,7 @@ local function find_name(text, name, at)
 end
 
 -- Replaces every occurrence of one list. An empty list takes a comma beside it along. nil: the text gets too long.
-local function substitute_one(source, list)
+local function substitute_one(state, source, list)
   local text = source.text
   local from, stop = find_name(text, list.name, 1)
   if not from then
@@ -149,7 +147,7 @@ local function substitute_one(source, list)
     end
     rope.copy(out, source, copied, from - 1)
     rope.add(out, " ", use, at)
-    add_items(out, list, use, at)
+    rope.add_block(out, block_of(state, list), use, at)
     rope.add(out, " ", use, at)
     if out.len > MAX_TEXT then
       return nil
@@ -162,27 +160,77 @@ local function substitute_one(source, list)
   return rope.finish(out)
 end
 
-function M.substitute(state, source)
-  local words, written = {}, #source.text
-  if (state.list_bytes or 0) > MAX_TEXTS then
-    return nil, ("lists make the conditions longer than %d bytes in all"):format(MAX_TEXTS)
+-- Lists that wait for their turn, in order of definition.
+local function enqueue(queue, list, from)
+  if queue[list] then
+    return
   end
-  note_words(words, source.text)
-  for _, list in ipairs(state.lists.order) do
-    if (words[list.name] or list.odd) and list.name ~= "" then
-      local before = source
-      source = substitute_one(source, list)
-      if not source then
-        return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
-      elseif source ~= before then
-        for _, node in ipairs(list.flat) do
-          note_words(words, node.text)
-        end
-      end
+  queue[list] = true
+  local low, high = from, #queue + 1
+  while low < high do
+    local mid = math.floor((low + high) / 2)
+    if queue[mid].place < list.place then
+      low = mid + 1
+    else
+      high = mid
     end
   end
-  state.list_bytes = (state.list_bytes or 0) + #source.text - written
+  table.insert(queue, low, list)
+end
+
+local function enqueue_named(state, queue, text, from)
+  local by_name = state.lists.by_name
+  for word in text:gmatch(WORD) do
+    local list = by_name[word]
+    if list then
+      enqueue(queue, list, from)
+    end
+  end
+end
+
+-- Lists that the items of a list name, though they were not visible there.
+local function named_inside(state, list)
+  if not list.inside then
+    list.inside = {}
+    for _, node in ipairs(list.flat) do
+      enqueue_named(state, list.inside, node.text, 1)
+    end
+  end
+  return list.inside
+end
+
+local function replace_lists(state, source, queue)
+  local i = 1
+  while queue[i] do
+    local list, before = queue[i], source
+    source = substitute_one(state, source, list)
+    if not source then
+      return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
+    end
+    for _, inner in ipairs(source ~= before and named_inside(state, list) or {}) do
+      if inner.place > list.place then	-- those before had their turn
+        enqueue(queue, inner, i + 1)
+      end
+    end
+    i = i + 1
+  end
   return source
+end
+
+function M.substitute(state, source)
+  if (state.list_bytes or 0) > MAX_TEXTS then
+    return nil, ("lists make the conditions longer than %d bytes in all"):format(MAX_TEXTS)
+  elseif #state.lists.order == 0 then
+    return source
+  end
+  local queue = {}
+  enqueue_named(state, queue, source.text, 1)
+  for _, list in ipairs(state.odd_lists) do
+    enqueue(queue, list, 1)
+  end
+  local whole, problem = replace_lists(state, source, queue)
+  state.list_bytes = (state.list_bytes or 0) + #(whole or source).text - #source.text
+  return whole, problem
 end
 
 -- ------------------------------------------------------------------ conditions

@@ -89,36 +89,43 @@ local function checked(rc)
   return rc
 end
 
--- Appends the steps of a tree. yes, no: labels, tables whose `at` is set once it is known.
+-- Adds the steps of a tree, three numbers each: a leaf, and where to go on for 0 and for 1. From the last step to the first, so
+-- that it is known where each leads: yes and no are GATE_YES and GATE_NO, or numbers of steps, counted from the last, which is
+-- 1. Returns the number of the tree's first step.
 local function write(tree, steps, yes, no)
   if tree.kind == "leaf" then
-    steps[#steps + 1] = { leaf = tree.id, [0] = tree.neg and yes or no, [1] = tree.neg and no or yes }
-    return
+    local n = #steps
+    steps[n + 1], steps[n + 2], steps[n + 3] = tree.id, tree.neg and yes or no, tree.neg and no or yes
+    return n / 3 + 1
   end
-  for i, child in ipairs(tree) do
-    if i == #tree then
-      write(child, steps, yes, no)
-    else
-      local next_child = {}
-      write(child, steps, tree.kind == "or" and yes or next_child, tree.kind == "or" and next_child or no)
-      next_child.at = #steps
-    end
+  local is_or, last = tree.kind == "or", #tree
+  local after = write(tree[last], steps, yes, no)
+  for i = last - 1, 1, -1 do
+    after = write(tree[i], steps, is_or and yes or after, is_or and after or no)
   end
+  return after
 end
 
 local function int32s(list)
   return ffi.new("int32_t[?]", #list, list), #list
 end
 
--- The number in C of a tree's program: steps with numbers for labels, and triggers.
+local NONE = {}
+
+-- The number in C of a tree's program: steps counted from the first, and triggers.
 local function register(rs, tree)
   local C, steps = core.C, {}
-  write(tree, steps, { at = C.GATE_YES }, { at = C.GATE_NO })
-  local out = ffi.new("struct gate_step[?]", #steps)
-  for i, step in ipairs(steps) do
-    out[i - 1].leaf, out[i - 1].next[0], out[i - 1].next[1] = step.leaf, step[0].at, step[1].at
+  local n = write(tree, steps, C.GATE_YES, C.GATE_NO)
+  local out = ffi.new("struct gate_step[?]", n)
+  local words = ffi.cast("int32_t *", out)
+  for i = 1, n do
+    local at, from = 3 * (n - i), 3 * i
+    local no, yes = steps[from - 1], steps[from]
+    words[at] = steps[from - 2]
+    words[at + 1] = no < 0 and no or n - no
+    words[at + 2] = yes < 0 and yes or n - yes
   end
-  return checked(C.ruleset_gate_program(rs, out, #steps, int32s(triggers(rs, tree) or {})))
+  return checked(C.ruleset_gate_program(rs, out, n, int32s(triggers(rs, tree) or NONE)))
 end
 
 -- ------------------------------------------------------------------ registration
@@ -196,10 +203,11 @@ end
 
 -- Entries of the same event codes get numbers side by side: C looks at those numbers only that some entry of a code has.
 local function numbered(entries)
-  local order, key = {}, {}
+  local order, key, names = {}, {}, {}
   for i, entry in ipairs(entries) do
-    order[i] = entry
-    key[entry] = ("%s %06d"):format(table.concat(lower.codes(entry.events), ","), i)
+    local codes = lower.codes(entry.events)           -- the same table for the same codes
+    names[codes] = names[codes] or table.concat(codes, ",")
+    order[i], key[entry] = entry, ("%s %06d"):format(names[codes], i)
   end
   table.sort(order, function(a, b) return key[a] < key[b] end)
   return order

@@ -21,11 +21,14 @@ local core = require "core"
 local diag = require "diag"
 local lpeg = require "lpeg"
 
-local P, R, S, C, Cp = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cp
+local P, R, S, C, Cp, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cp, lpeg.Ct
 
 local M = {}
 
-M.MAX_NESTING = 400
+-- How deep conditions may nest: as deep as Falco's parser goes, which calls itself for each level. In its calls, by how a
+-- parenthesis is opened; the innermost must have room for a macro's name.
+local MAX_CALLS = 999
+local CALLS = { plain = 5, ["not"] = 4, ["and"] = 3, ["or"] = 2, name = 3 }
 local MAX_OPERAND = 100
 
 -- ------------------------------------------------------------------ tokens
@@ -49,12 +52,26 @@ local T = {
   junk = C((1 - S "()\"' \t\n\v\f\r") ^ 1) * Cp(),
 }
 
+-- What nearly all conditions are made of, several tokens at once. Where one of these does not match, the tokens are taken one
+-- by one, and the first that does not fit is known.
+local blanks = S " \t\b\r\n" ^ 0
+local simple_value = Cp() * (C((1 - S "()\"' \t\n\v\f\r=,") ^ 1) + P '"' * C((1 - S '"\\') ^ 0) * P '"'
+  + P "'" * C((1 - S "'\\") ^ 0) * P "'") * Cp()
+local F = {
+  -- values up to ")": of each where it begins, its text, and where it stops
+  values = blanks * Ct(simple_value * (blanks * P "," * blanks * simple_value) ^ 0) * blanks * P ")" * Cp(),
+  -- a field without an argument, an operator, and where what is behind it begins
+  head = C(name * (P "." * name) ^ 1) * Cp() * -P "[" * blanks * Cp()
+    * C(P "<=" + "<" + ">=" + ">" + "==" + "=" + "!=" + R "az" ^ 1) * Cp() * blanks * Cp(),
+}
+
 local KEYWORD = { ["and"] = true, ["or"] = true, ["not"] = true }
 
 -- Names that the C core knows, and what kind of right side each operator takes.
 local function vocabulary()
   local c = core.C
   local v = { ops = {}, op_names = {}, transformers = {} }
+  v.none = c.MOD_NONE
   v.modifiers = { oneof = c.MOD_ONEOF, anyof = c.MOD_ANYOF, allof = c.MOD_ALLOF }
   local class = { [c.OP_EXISTS] = "none", [c.OP_LT] = "number", [c.OP_LE] = "number", [c.OP_GT] = "number",
                   [c.OP_GE] = "number", [c.OP_IN] = "list", [c.OP_INTERSECTS] = "list", [c.OP_PMATCH] = "list" }
@@ -105,10 +122,21 @@ function Parser:fail(from, stop, message, more)
   error(e, 0)
 end
 
+local QUOTE, APOSTROPHE, OPEN = 34, 39, 40
+local BLANK = { [8] = true, [9] = true, [10] = true, [13] = true, [32] = true }
+
+-- Over blanks; were there any?
 function Parser:skip()
-  local before = self.at
-  self.at = T.blank:match(self.text, before)
-  return self.at > before
+  local at = self.at
+  if not BLANK[self.text:byte(at)] then
+    return false
+  end
+  self.at = BLANK[self.text:byte(at + 1)] and T.blank:match(self.text, at) or at + 1
+  return true
+end
+
+function Parser:byte()
+  return self.text:byte(self.at)
 end
 
 -- Consumes one token; its text and where it began.
@@ -122,7 +150,7 @@ function Parser:take(pattern)
 end
 
 function Parser:take_char(char)
-  if self.text:sub(self.at, self.at) == char then
+  if self.text:byte(self.at) == char:byte() then
     self.at = self.at + 1
     return true
   end
@@ -192,14 +220,15 @@ function Parser:unescape(token, from)
 end
 
 function Parser:quoted()
+  local c = self:byte()
+  if c ~= QUOTE and c ~= APOSTROPHE then
+    return nil
+  end
   local token, from = self:take(T.quoted)
   if token then
     return self:unescape(token, from), from
   end
-  local c = self.text:sub(self.at, self.at)
-  if c == '"' or c == "'" then
-    self:fail(self.at, self.at + 1, ("this %s is never closed"):format(c == '"' and "double quote" or "quote"))
-  end
+  self:fail(self.at, self.at + 1, ("this %s is never closed"):format(c == QUOTE and "double quote" or "quote"))
 end
 
 -- A quoted or bare text, or nil.
@@ -212,9 +241,30 @@ function Parser:value()
   return text and { text = text, from = from, stop = self.at, quoted = quoted } or nil
 end
 
+-- Values without escapes, up to ")"; nil: not seen at a glance.
+function Parser:simple_values()
+  local text = self.text
+  local flat, after = F.values:match(text, self.at)
+  if not flat then
+    return nil
+  end
+  local values = {}
+  for i = 1, #flat, 3 do
+    local from = flat[i]
+    local c = text:byte(from)
+    values[(i + 2) / 3] = { text = flat[i + 1], from = from, stop = flat[i + 2], quoted = c == QUOTE or c == APOSTROPHE }
+  end
+  self.at = after
+  return values
+end
+
 -- "(" already taken: values up to ")".
 function Parser:values(open)
-  local values = {}
+  local values = self:simple_values()
+  if values then
+    return values
+  end
+  values = {}
   self:skip()
   if self:take_char(")") then
     return values
@@ -465,7 +515,23 @@ function RIGHT.number(self, check)
   self:defer(check, at, self.at, message)
 end
 
+-- A bare value that can be nothing else; nil: not seen at a glance.
+function Parser:plain_value()
+  local text, after = T.bare:match(self.text, self.at)
+  if not text or self.text:byte(after) == OPEN or vocab().modifiers[text:match("^%l*")] then
+    return nil
+  end
+  local from = self.at
+  self.at = after
+  return { text = text, from = from, stop = after, quoted = false }
+end
+
 function RIGHT.text(self, check, had_blank)
+  local plain = self:plain_value()
+  if plain then
+    check.values = { plain }
+    return
+  end
   local modifier = had_blank and self:modifier()
   if modifier then
     check.modifier = modifier
@@ -500,9 +566,14 @@ end
 function Parser:check(left, err)
   self:skip()
   local text, from, known, guessed = self:operator(left)
-  local check = { kind = "check", left = left, op = known.op, op_text = text, op_from = from, op_stop = self.at,
-                  modifier = core.C.MOD_NONE, from = left.from, rope = self.rope, err = err or guessed }
-  local had_blank = self:skip()
+  local op_stop = self.at
+  return self:check_behind(left, text, from, op_stop, known, self:skip(), err or guessed)
+end
+
+-- The rest of a check, its operator and blanks already taken.
+function Parser:check_behind(left, text, from, op_stop, known, had_blank, err)
+  local check = { kind = "check", left = left, op = known.op, op_text = text, op_from = from, op_stop = op_stop,
+                  modifier = vocab().none, from = left.from, rope = self.rope, err = err }
   if known.class == "text" and text:find("%a") and not had_blank then
     local what, stop = self:here()
     self:fail(self.at, stop, ("expected a blank after '%s', not %s"):format(text, what))
@@ -516,8 +587,24 @@ function Parser:check(left, err)
   return check
 end
 
+-- A check of a field without an argument; nil: not seen at a glance.
+function Parser:simple_check()
+  local from = self.at
+  local field, field_stop, op_from, op, op_stop, after = F.head:match(self.text, from)
+  local known = op and vocab().ops[op]
+  if known then
+    self.at = after
+    return self:check_behind({ kind = "field", name = field, from = from, stop = field_stop }, op, op_from, op_stop, known,
+      after > op_stop)
+  end
+end
+
 -- A check or a macro's name.
 function Parser:atom()
+  local check = self:simple_check()
+  if check then
+    return check
+  end
   local left = self:field() or self:transform()
   if left then
     return self:check(left)
@@ -558,8 +645,8 @@ local function join(kind, nodes)
 end
 
 -- An open group: finished terms of "or", factors of the current "and", and whether a "not" waits for the next factor.
-local function group(at)
-  return { open = at, terms = {}, factors = {}, negate = false }
+local function group(at, calls)
+  return { open = at, calls = calls, terms = {}, factors = {}, negate = false }
 end
 
 local function add_factor(g, node)
@@ -580,27 +667,37 @@ local function end_group(g)
   return join("or", g.terms)
 end
 
--- Up to and including the next factor that is no parenthesis; opens groups on the way.
-function Parser:factor(stack)
+-- how: see CALLS
+function Parser:open_group(stack, how)
+  local g = group(self.at - 1, stack[#stack].calls + CALLS[how])
+  if g.calls + CALLS.name > MAX_CALLS then
+    self:fail(g.open, g.open + 1, ("more than %d parentheses inside one another"):format(#stack - 1))
+  end
+  stack[#stack + 1] = g
+end
+
+-- Up to and including the next factor that is no parenthesis; opens groups on the way. before: the "and" or "or" in front of
+-- it, if no blank is between them.
+function Parser:factor(stack, before)
+  local how = before
   while true do
     self:skip()
     local g = stack[#stack]
-    local after_not = T.not_word:match(self.text, self.at)
+    local after_not = self:byte() == 110 and T.not_word:match(self.text, self.at)
     if after_not then
+      how = nil
       g.negate = not g.negate
       self.at = after_not
     else
-      if self.text:find("^not%(", self.at) then
+      if self:byte() == 110 and self.text:find("^not%(", self.at) then
         g.negate = not g.negate
-        self.at = self.at + 3
+        self.at, how = self.at + 3, "not"
       end
       if not self:take_char("(") then
         return add_factor(g, self:atom())
       end
-      stack[#stack + 1] = group(self.at - 1)
-      if #stack > M.MAX_NESTING then
-        self:fail(self.at - 1, self.at, ("more than %d parentheses inside one another"):format(M.MAX_NESTING))
-      end
+      self:open_group(stack, how or "plain")
+      how = nil
     end
   end
 end
@@ -618,7 +715,7 @@ function Parser:close(stack)
   end
 end
 
--- "and", "or" or the end. true: another factor follows.
+-- "and", "or" or the end. true: another factor follows; and the word, if a parenthesis stands right behind it.
 function Parser:connective(stack)
   if self.at > #self.text then
     local g = stack[#stack]
@@ -640,7 +737,7 @@ function Parser:connective(stack)
     end_term(stack[#stack])
   end
   self.at = after
-  return true
+  return true, self.text:byte(after) == OPEN and word or nil
 end
 
 -- Advice on text that cannot stand where it is.
@@ -651,11 +748,12 @@ function Parser:unexpected()
 end
 
 function Parser:expression()
-  local stack = { group(1) }
-  repeat
-    self:factor(stack)
+  local stack, more, before = { group(1, 1) }, true, nil
+  while more do
+    self:factor(stack, before)
     self:close(stack)
-  until not self:connective(stack)
+    more, before = self:connective(stack)
+  end
   return end_group(stack[1])
 end
 

@@ -45,7 +45,7 @@
 -- compile(result, opts) -> prog; opts.matching "first" (default) | "all"; opts.gate false: events are chosen by type alone;
 --                      opts.interpret: conditions are walked by C, no generated Lua runs; default: where there is no JIT
 --   .match(evt) -> n   evt: struct evt *, as engine_next() has just returned it; .hits int32_t[]
---   .source            the generated text; .dump(name) one rule's text, with its leaves spelled out
+--   .source()          the generated text; .dump(name) one rule's text, with its leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
 -- code(result, rule) -> the generated text of one rule, its leaves spelled out
 -- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1
@@ -63,6 +63,7 @@ local load = require "rules.load"
 local lower = require "rules.lower"
 local output = require "rules.output"
 local rope = require "rules.rope"
+local ruleset = require "rules.ruleset"
 
 local M = {}
 
@@ -287,7 +288,8 @@ local function compile_rule(state, checker, rule, opts)
   end
   if rule.warn_evttypes and lower.count(low.events) > MANY_EVENTS then
     context.warn(ctx, "LOAD_NO_EVTTYPE", rule.name_node,
-      ("rule '%s' looks at events of nearly every type, which is slow"):format(rule.name), { hint = "add a condition on evt.type, or  warn_evttypes: false" })
+      ("rule '%s' looks at events of nearly every type, which is slow"):format(rule.name),
+      { hint = "add a condition on evt.type, or  warn_evttypes: false" })
   end
   return finished(rule, source.text, low, plan, extra, opts)
 end
@@ -331,7 +333,20 @@ local function result_of(state, checker, rules)
   return result
 end
 
-function M.load(opts)
+-- Of ordinary files nearly all that is made stays, and the whole is small: the collector need not look at it often. Larger
+-- ones are left to its ordinary pace, so that memory stays within bounds.
+local SMALL = 1024 * 1024	-- bytes of files
+local SELDOM = 400		-- percent of what there was after the last time
+
+local function collect_seldom(files)
+  local bytes = 0
+  for _, file in ipairs(files) do
+    bytes = bytes + #(file.text or "")
+  end
+  return bytes <= SMALL and collectgarbage("setpause", SELDOM) or nil
+end
+
+local function load_all(opts)
   local state, checker, rules = load.new(opts.diag), check.new(opts.ruleset), {}
   local errors_before = opts.diag.errors
   opts = setmetatable({ min_priority = opts.min_priority or 7 }, { __index = opts })
@@ -355,6 +370,16 @@ function M.load(opts)
   result.ok = opts.diag.errors == errors_before
   if result.ok then
     warn_unused(state)
+  end
+  ruleset.settle(opts.ruleset)
+  return result
+end
+
+function M.load(opts)
+  local pause = collect_seldom(opts.files)
+  local result = load_all(opts)
+  if pause then
+    collectgarbage("setpause", pause)
   end
   return result
 end

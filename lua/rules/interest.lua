@@ -6,6 +6,8 @@
 --     .names     sorted names of what is in it: of the event, or of a call that has none of its own
 --     .left_out  sorted names of what enabled rules could match and the set lacks
 --     .unknown   names of the custom set that no call has, as written
+--   interest.ignored() -> sorted names of the events that are left out, whatever the rules ask for, unless `all` is on; also of
+--                         those that calls of other machines have
 local core = require "core"
 local ffi = core.ffi
 local lower = require "rules.lower"
@@ -76,6 +78,16 @@ function M.of(result, base)
     names = names(function(sc) return set.has[sc] end),
     left_out = names(function(sc) return want.rules.has[sc] and not set.has[sc] end),
   }
+end
+
+function M.ignored()
+  local set = {}
+  for code = 0, core.C.event_count() - 1 do
+    if core.C.event_is_left_out(code) then
+      set[core.cstr(core.C.event_info(code).name)] = true
+    end
+  end
+  return sorted_keys(set)
 end
 
 return M

@@ -472,15 +472,16 @@ local function check_overrides(ctx, map, over)
   end
 end
 
-local function override_rule(state, ctx, map, name, name_node, over)
-  check_overrides(ctx, map, over)
+-- Appends and replaces what `over` says, if the rule is there and fit for it.
+local function change_rule(state, ctx, map, name, name_node, over)
   local rule = target(ctx, state.rules, name, name_node)
   if not rule or ctx.failed or rule.broken then
     return
   end
   local source = text(ctx, map, "source", { empty = true })
   if source and source ~= rule.source then
-    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s', which cannot be changed"):format(name, rule.source))
+    return mistake(ctx, yaml.get(map, "source"),
+      ("rule '%s' has the source '%s', which cannot be changed"):format(name, rule.source))
   end
   for _, key in ipairs(sorted_keys(over.append)) do
     APPEND[key](ctx, map, rule)
@@ -491,6 +492,11 @@ local function override_rule(state, ctx, map, name, name_node, over)
   rule.visibility = next_index(state)
 end
 
+local function override_rule(state, ctx, map, name, name_node, over)
+  check_overrides(ctx, map, over)
+  change_rule(state, ctx, map, name, name_node, over)
+end
+
 -- The older form: `append: true` with a condition, exceptions, or both.
 local function append_rule(state, ctx, map, name, name_node)
   if not map.keys.condition and not map.keys.exceptions then
@@ -499,18 +505,7 @@ local function append_rule(state, ctx, map, name, name_node)
   local over = { append = {}, replace = {} }
   over.append.condition = map.keys.condition and map.keys.condition.key
   over.append.exceptions = map.keys.exceptions and map.keys.exceptions.key
-  local rule = target(ctx, state.rules, name, name_node)
-  if not rule or ctx.failed or rule.broken then
-    return
-  end
-  local source = text(ctx, map, "source", { empty = true })
-  if source and source ~= rule.source then
-    return mistake(ctx, yaml.get(map, "source"), ("rule '%s' has the source '%s', which cannot be changed"):format(name, rule.source))
-  end
-  for _, key in ipairs(sorted_keys(over.append)) do
-    APPEND[key](ctx, map, rule)
-  end
-  rule.visibility = next_index(state)
+  change_rule(state, ctx, map, name, name_node, over)
 end
 
 -- `enabled` alone switches a rule that exists.

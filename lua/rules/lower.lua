@@ -3,11 +3,11 @@
 --
 --   lower.nnf(tree) -> { kind = "and" | "or", [1..n] } | { kind = "leaf", id, scope, neg = bool, check }
 --     "not" is gone; order and short circuits are as written. Each leaf says what its answer depends on (SCOPE_*), so a
---     gate can project the tree: literals of other scopes become true.
+--     gate can project the tree: literals of other scopes become true. Trees that share parts (macros) share them still.
 --   lower.events(tree) -> events: { codes = all | set of event codes, syscalls = all | set of syscall codes }
 --   lower.can_match(events, code) -> bool                      of an event code that rules can see
 --   lower.syscalls(events) -> lower.ALL | set                  of a generic event code
---   lower.codes(events) -> { code, ... } for which can_match holds, in order
+--   lower.codes(events) -> { code, ... } for which can_match holds, in order; not to be changed
 --   lower.count(events) -> how many codes
 --   lower.deciders(tree) -> literals whose answer may lie in the event's code
 --   lower.decided(literal, code) -> true | false | nil
@@ -24,21 +24,20 @@
 -- Codes complement as wholes, as upstream does it: "evt.type != X" of an X that has no code of its own is never true for
 -- generic events, whatever their syscall.
 local core = require "core"
+local ruleset = require "rules.ruleset"
 
 local M = {}
 
 local ALL = setmetatable({}, { __tostring = function() return "all" end })
 M.ALL = ALL
 
-local SYSCALL_NAME = "syscall.type"
-local EVENT_NAME = { ["evt.type"] = true, [SYSCALL_NAME] = true }
-local ORDINAL = "evt.num"
-
 -- ------------------------------------------------------------------ negation normal form
 
 local OPPOSITE = { ["and"] = "or", ["or"] = "and" }
 
-local function nnf(tree, neg)
+local nnf
+
+local function lowered(tree, neg)
   if tree.kind == "leaf" then
     return { kind = "leaf", id = tree.id, scope = tree.scope, neg = neg, check = tree.check }
   elseif tree.kind == "not" then
@@ -47,16 +46,26 @@ local function nnf(tree, neg)
   local kind = neg and OPPOSITE[tree.kind] or tree.kind
   local out = { kind = kind }
   for _, child in ipairs(tree) do
-    local lowered = nnf(child, neg)
-    if lowered.kind == kind then
-      for _, grandchild in ipairs(lowered) do
+    local part = nnf(child, neg)
+    if part.kind == kind then
+      for _, grandchild in ipairs(part) do
         out[#out + 1] = grandchild
       end
     else
-      out[#out + 1] = lowered
+      out[#out + 1] = part
     end
   end
   return out
+end
+
+-- What is shared is lowered once.
+nnf = function(tree, neg)
+  if not tree.shared then
+    return lowered(tree, neg)
+  end
+  local done = neg and "nnf_not" or "nnf"
+  tree[done] = tree[done] or lowered(tree, neg)
+  return tree[done]
 end
 
 function M.nnf(tree)
@@ -65,10 +74,11 @@ end
 
 -- ------------------------------------------------------------------ sets of numbers below a limit
 
+-- Results may be one of the arguments: sets are never changed.
 local function intersect(a, b)
   if a == ALL then
     return b
-  elseif b == ALL then
+  elseif b == ALL or a == b then
     return a
   end
   local out = {}
@@ -81,6 +91,8 @@ end
 local function union(a, b)
   if a == ALL or b == ALL then
     return ALL
+  elseif a == b or next(a) == nil then
+    return b
   end
   local out = {}
   for key in pairs(a) do
@@ -145,7 +157,13 @@ local function add_generic(codes)
   end
 end
 
+-- By the values of a check; equal leaves share them.
+local events_of = setmetatable({}, { __mode = "k" })
+
 local function events_of_names(values)
+  if events_of[values] then
+    return events_of[values]
+  end
   local codes, syscalls = {}, {}
   for _, value in ipairs(values) do
     local known = name_table()[value.text]
@@ -159,7 +177,8 @@ local function events_of_names(values)
       add_generic(codes)
     end
   end
-  return { codes = codes, syscalls = syscalls }
+  events_of[values] = { codes = codes, syscalls = syscalls }
+  return events_of[values]
 end
 
 -- ------------------------------------------------------------------ leaves
@@ -209,9 +228,9 @@ local function deciding_events(check)
   local C, left = core.C, check.left
   if left.kind ~= "field" or left.arg or check.modifier ~= C.MOD_NONE then
     return nil
-  elseif left.name == ORDINAL then
+  elseif ruleset.has_flag(left.name, C.FIELD_ORDINAL) then
     return ordinal_events(check)
-  elseif not EVENT_NAME[left.name] then
+  elseif not ruleset.has_flag(left.name, C.FIELD_EVENT_NAME) then
     return nil
   elseif check.op == C.OP_EXISTS then
     return EVERYTHING
@@ -223,11 +242,11 @@ local function deciding_events(check)
 end
 
 local function leaf_events(leaf)
-  local events = deciding_events(leaf.check)
-  if not events then
-    return EVERYTHING
+  if not leaf.events then
+    local events = deciding_events(leaf.check)
+    leaf.events = not events and EVERYTHING or leaf.neg and negate(events) or events
   end
-  return leaf.neg and negate(events) or events
+  return leaf.events
 end
 
 -- ------------------------------------------------------------------ trees
@@ -240,7 +259,10 @@ local function tree_events(tree)
   local out = tree.kind == "and" and EVERYTHING or nothing()
   for _, child in ipairs(tree) do
     local events = tree_events(child)
-    out = { codes = combine(out.codes, events.codes), syscalls = combine(out.syscalls, events.syscalls) }
+    local codes, syscalls = combine(out.codes, events.codes), combine(out.syscalls, events.syscalls)
+    if codes ~= out.codes or syscalls ~= out.syscalls then
+      out = codes == events.codes and syscalls == events.syscalls and events or { codes = codes, syscalls = syscalls }
+    end
   end
   return out
 end
@@ -254,8 +276,14 @@ function M.can_match(events, code)
   return events.codes == ALL or events.codes[code] or code == core.C.event_async_code() or false
 end
 
+local codes_of = setmetatable({}, { __mode = "k" })	-- rules often have the same set
+
 function M.codes(events)
+  if codes_of[events.codes] then
+    return codes_of[events.codes]
+  end
   local out = {}
+  codes_of[events.codes] = out
   if events.codes == ALL then
     for code = 0, core.C.event_count() - 1 do
       out[code + 1] = code
@@ -277,6 +305,12 @@ function M.syscalls(events)
   return events.syscalls
 end
 
+-- The events of a literal that decides them, or ALL.
+local function deciding(leaf)
+  leaf.deciding = leaf.deciding or deciding_events(leaf.check) or ALL
+  return leaf.deciding
+end
+
 -- true or false if a literal is decided by the event's code alone; nil: it depends. Not for generic and async events,
 -- whose names lie in the event.
 function M.decided(leaf, code)
@@ -284,11 +318,10 @@ function M.decided(leaf, code)
   local left = leaf.check.left
   if C.event_is_generic(code) or code == C.event_async_code() then
     return nil
-  elseif left.name == SYSCALL_NAME and not C.event_is_from_syscall(code) then
+  elseif ruleset.has_flag(left.name, C.FIELD_SYSCALL_NAME) and not C.event_is_from_syscall(code) then
     return nil
   end
-  leaf.deciding = leaf.deciding or deciding_events(leaf.check) or ALL
-  if leaf.deciding == ALL then
+  if deciding(leaf) == ALL then
     return nil
   end
   local codes = leaf.deciding.codes
@@ -343,7 +376,7 @@ M.specialise = specialise
 
 local function add_deciders(tree, out)
   if tree.kind == "leaf" then
-    if deciding_events(tree.check) then
+    if deciding(tree) ~= ALL then
       out[#out + 1] = tree
     end
     return

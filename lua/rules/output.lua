@@ -26,6 +26,7 @@ local M = {}
 
 local MAX_WIDTH = 65535
 local MAX_ERRORS = 100		-- of one format
+local MAX_TOKEN = 100		-- bytes of a field that are looked at at once
 
 local name_len, arg_at, arg_len = ffi.new("uint32_t[1]"), ffi.new("uint32_t[1]"), ffi.new("int32_t[1]")
 
@@ -38,8 +39,23 @@ local function field_names()
   end
 end
 
+-- Fields as formats have them, by ruleset and by text: the same few come again and again.
+local tokens_of = setmetatable({}, { __mode = "k", __index = function(all, rs)
+  all[rs] = {}
+  return all[rs]
+end })
+
+-- What alone decides which field begins at byte `at`: its text with all that could belong to it. nil: not seen at a glance.
+local function token_text(text, at)
+  local stop = text:match("^[%a_][%w_.]*()", at)
+  if stop and text:byte(stop) == 91 then
+    stop = text:match("^%[[^%[%]\"'%s]*%]()", stop)
+  end
+  return stop and stop - at <= MAX_TOKEN and text:sub(at, stop - 1) or nil
+end
+
 -- The field that begins at byte `at`, as an operand of the grammar, or nil and an error.
-local function field_at(text, at)
+local function read_field(text, at)
   local rest = text:sub(at, at + 1023)
   local length = core.C.field_prefix(rest, #rest, name_len, arg_at, arg_len)
   if length == 0 then
@@ -59,7 +75,25 @@ local function field_at(text, at)
       operand.shown = rest:sub(1, length)
     end
   end
+  operand.title = operand.shown or grammar.operand_text(operand)
   return operand
+end
+
+-- The same, remembered; from and stop are the caller's.
+local function field_at(rs, text, at)
+  local key = token_text(text, at)
+  if not key then
+    return read_field(text, at)
+  end
+  local tokens = tokens_of[rs]
+  local known = tokens[key]
+  if not known then
+    local operand, err = read_field(text, at)
+    tokens[key] = operand
+    return operand, err
+  end
+  return { kind = "field", name = known.name, arg = known.arg, shown = known.shown, title = known.title, from = at,
+           stop = at + known.stop - known.from }
 end
 
 local function is_transformer(text, at)
@@ -90,7 +124,7 @@ function Builder:expr(operand)
   end
   if not self.index[id] then
     self.exprs[#self.exprs + 1] = id
-    self.names[#self.exprs] = operand.shown or grammar.operand_text(operand)
+    self.names[#self.exprs] = operand.title or grammar.operand_text(operand)
     self.index[id] = #self.exprs
   end
   return self.index[id]
@@ -107,7 +141,7 @@ function Builder:note_fields(operand)
   for _, input in ipairs(operand.inputs or operand.items or {}) do
     self:note_fields(input)
   end
-  local name = operand.kind == "field" and (operand.shown or grammar.operand_text(operand))
+  local name = operand.kind == "field" and (operand.title or grammar.operand_text(operand))
   if name and not self.seen[name] then
     self.seen[name] = true
     self.fields[#self.fields + 1] = { name = name, expr = self:expr(operand) }
@@ -142,7 +176,7 @@ function Builder:token(text, at)
   if is_transformer(text, start) then
     operand, err = grammar.operand(text, start, self.rope)
   else
-    operand, err = field_at(text, start)
+    operand, err = field_at(self.rs, text, start)
   end
   if not operand then
     self.errors[#self.errors + 1] = err

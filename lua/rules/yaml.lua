@@ -18,23 +18,43 @@
 --   yaml.int(node) -> number | nil                   plain decimal, 0x, 0o integers
 --   yaml.number(node) -> number | nil                plain number of any form
 --   yaml.plain(node) -> Lua value                    tables, strings, numbers, booleans, nil for null (no positions)
+local bit = require "bit"
 local core = require "core"
 local ffi = core.ffi
 
 local M = {}
 
--- text, plain: of scalars. There may be a million nodes: what most have goes into one table of eight.
-local function node_of(e, kind, file, text, plain)
-  local node = { kind = kind, file = file, line = e.line, column = e.column, offset = e.offset, end_offset = e.end_offset,
-                 text = text, plain = plain }
-  if e.tag.p ~= nil then
-    node.tag = core.str(e.tag)
+-- Where the numbers of an event stand, and bits of one of them; see prepare().
+local KIND, LINE, COLUMN, OFFSET, END_OFFSET, HAS, VALUE, VALUE_LEN, ANCHOR, TAG
+local HAS_ANCHOR, HAS_TAG, NO_QUOTES
+
+-- Text number `which` of an event: at words[which], with a NUL behind it.
+local function text_at(b, i, which)
+  return ffi.string(b.texts + b.words[i + which])
+end
+
+-- The node of the event whose words begin at `i`. text, plain: of scalars. There may be a million nodes: what most have goes
+-- into one table of eight.
+local function node_of(b, i, kind, text, plain)
+  local words = b.words
+  local node = { kind = kind, file = b.file, line = words[i + LINE], column = words[i + COLUMN], offset = words[i + OFFSET],
+                 end_offset = words[i + END_OFFSET], text = text, plain = plain }
+  if bit.band(words[i + HAS], HAS_TAG) ~= 0 then
+    node.tag = text_at(b, i, TAG)
   end
   return node
 end
 
-local function close(node, e)
-  node.end_offset = e.end_offset
+-- Nodes that aliases may name.
+local function note_anchor(b, i, node)
+  if bit.band(b.words[i + HAS], HAS_ANCHOR) ~= 0 then
+    b.anchors[text_at(b, i, ANCHOR)] = node
+  end
+end
+
+local function close(b, i)
+  local node = table.remove(b.stack)
+  node.end_offset = b.words[i + END_OFFSET]
   node.open = nil
 end
 
@@ -60,22 +80,28 @@ local function attach(b, node)
   end
 end
 
-local function open(b, e, kind)
-  local node = node_of(e, kind, b.file)
+local function open(b, i, kind)
+  local node = node_of(b, i, kind)
   node.open = true
   if kind == "map" then
     node.keys = {}
   end
-  if e.anchor.p ~= nil then
-    b.anchors[core.str(e.anchor)] = node
-  end
+  note_anchor(b, i, node)
   attach(b, node)
   b.stack[#b.stack + 1] = node
 end
 
-local function alias(b, e)
-  local name = core.str(e.value)
-  local place = node_of(e, "alias", b.file)
+local function scalar(b, i)
+  local words = b.words
+  local text = ffi.string(b.texts + words[i + VALUE], words[i + VALUE_LEN])
+  local node = node_of(b, i, "scalar", text, bit.band(words[i + HAS], NO_QUOTES) ~= 0)
+  note_anchor(b, i, node)
+  attach(b, node)
+end
+
+local function alias(b, i)
+  local name = text_at(b, i, VALUE)
+  local place = node_of(b, i, "alias")
   local node = b.anchors[name]
   if not node then
     return b.fail(place, ("the alias '*%s' has no anchor '&%s' before it"):format(name, name))
@@ -85,42 +111,34 @@ local function alias(b, e)
   attach(b, node)
 end
 
--- One function per kind of event.
-local function builders()
+local on				-- by kind of event
+
+-- What C says of its own tables, kept where it is at hand for every node.
+local function prepare()
   local C = core.C
-  return {
-    [C.YAML_DOCUMENT_START] = function(b)
-      b.anchors = {}
-    end,
+  KIND, LINE, COLUMN, OFFSET, END_OFFSET = C.YAML_KIND, C.YAML_LINE, C.YAML_COLUMN, C.YAML_OFFSET, C.YAML_END_OFFSET
+  HAS, VALUE, VALUE_LEN, ANCHOR, TAG = C.YAML_HAS, C.YAML_VALUE, C.YAML_VALUE_LEN, C.YAML_ANCHOR, C.YAML_TAG
+  HAS_ANCHOR, HAS_TAG, NO_QUOTES = C.YAML_HAS_ANCHOR, C.YAML_HAS_TAG, C.YAML_HAS_NO_QUOTES
+  on = {
+    [C.YAML_DOCUMENT_START] = function(b) b.anchors = {} end,
     [C.YAML_DOCUMENT_END] = function() end,
     [C.YAML_ALIAS] = alias,
-    [C.YAML_SCALAR] = function(b, e)
-      local node = node_of(e, "scalar", b.file, core.str(e.value), e.plain)
-      if e.anchor.p ~= nil then
-        b.anchors[core.str(e.anchor)] = node
-      end
-      attach(b, node)
-    end,
-    [C.YAML_SEQ_START] = function(b, e)
-      open(b, e, "seq")
-    end,
-    [C.YAML_MAP_START] = function(b, e)
-      open(b, e, "map")
-    end,
-    [C.YAML_SEQ_END] = function(b, e)
-      close(table.remove(b.stack), e)
-    end,
-    [C.YAML_MAP_END] = function(b, e)
-      close(table.remove(b.stack), e)
-    end,
+    [C.YAML_SCALAR] = scalar,
+    [C.YAML_SEQ_START] = function(b, i) open(b, i, "seq") end,
+    [C.YAML_MAP_START] = function(b, i) open(b, i, "map") end,
+    [C.YAML_SEQ_END] = close,
+    [C.YAML_MAP_END] = close,
   }
 end
 
 local function build(doc, b)
-  local on = builders()
-  for i = 0, core.C.yaml_count(doc) - 1 do
-    local e = core.C.yaml_event_at(doc, i)
-    on[e.kind](b, e)
+  if not on then
+    prepare()
+  end
+  b.words, b.texts = core.C.yaml_words(doc), core.C.yaml_texts(doc)
+  local size = core.C.YAML_WORDS
+  for i = 0, (core.C.yaml_count(doc) - 1) * size, size do
+    on[b.words[i + KIND]](b, i)
     if b.failed then
       return nil
     end

@@ -143,12 +143,23 @@ describe("conditions", function()
     assert.equal("3: expected a blank or '(' after 'or'", problem 'a or"b"')
   end)
 
-  it("nest as deep as upstream accepts, and not without end", function()
-    local function nested(n)
-      return parse(("("):rep(n) .. "a" .. (")"):rep(n))
+  it("nest exactly as deep as upstream accepts", function()
+    local function nested(n, open)
+      return parse(open:rep(n) .. "a" .. (")"):rep(n))
     end
-    assert.truthy(nested(200))
-    assert.is_nil((nested(grammar.MAX_NESTING + 1)))
+    -- how a parenthesis is opened, and how many there may be around a macro's name
+    for _, case in ipairs{
+      { "(", 199 }, { "( ", 199 }, { "not (", 199 }, { "not(", 248 }, { "a and(", 331 }, { "a or(", 497 }, { "a and (", 199 },
+      { "a or not(", 248 },
+    } do
+      local open, most = case[1], case[2]
+      assert.truthy(nested(most, open), open)
+      assert.equal(("more than %d parentheses inside one another"):format(most), select(2, nested(most + 1, open)).message)
+    end
+  end)
+
+  it("do not nest or grow without end", function()
+    assert.is_nil((parse(("("):rep(100000) .. "a")))
     assert.is_nil((parse(("tolower("):rep(5000) .. "proc.name" .. (")"):rep(5000) .. " = a")))
     local long = ("a and "):rep(50000) .. "a"
     assert.equal(50001, #parse(long))

@@ -75,11 +75,11 @@ describe("hostile conditions", function()
   end)
 
   it("nest as deep as upstream has it, and not without end", function()
-    for _, depth in ipairs{ 100, 199, 398 } do
+    for _, depth in ipairs{ 100, 199 } do
       assert.same({}, (load(rule(("("):rep(depth) .. "evt.type = openat" .. (")"):rep(depth)))))
     end
     for _, depth in ipairs{ 500, 5000, 300000 } do
-      assert.same({ "5:413: more than 400 parentheses inside one another" },
+      assert.same({ "5:213: more than 199 parentheses inside one another" },
         (load(rule(("("):rep(depth) .. "evt.type = openat" .. (")"):rep(depth)))))
     end
     assert.same({}, (load(rule(("not "):rep(100000) .. "evt.type = openat"))))

@@ -73,6 +73,22 @@ describe("what a live source must report", function()
   end)
 end)
 
+describe("what is ignored by default", function()
+  it("is reads and writes that no table learns from", function()
+    assert.same({ "pread", "preadv", "pwrite", "pwritev", "read", "readv", "recv", "send", "sendfile", "write", "writev" },
+      interest.ignored())
+  end)
+
+  it("is what rules ask for in vain", function()
+    local ignored = set_of(interest.ignored())
+    local left_out = watch{ "proc.name = cat" }.left_out
+    assert.is_true(#left_out > 5)
+    for _, name in ipairs(left_out) do
+      assert.is_true(ignored[name], name)
+    end
+  end)
+end)
+
 describe("base_syscalls", function()
   it("replaces what the tables need by its custom set", function()
     assert.same({ "clone", "procexit", "unlink" }, watch({ "evt.type = unlink" }, { custom_set = { "clone" } }).names)

@@ -10,6 +10,7 @@ return function(tool, falco)
     { { "--list", "-N" }, "\nfd%.name\n" },
     { { "--list", "syscall", "--format", "markdown" }, "proc%.name" },
     { { "--list-events" }, "openat" },
+    { { "-i" }, "- write\n" },
     { { "--support" }, "version" },
     { { "--config-schema" }, "rules_files" },
     { { "--rule-schema" }, "skip%-if%-unknown%-filter" },
