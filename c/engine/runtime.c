@@ -508,9 +508,3 @@ void runtime_poll(struct runtime *r, struct state *st, void (*learnt)(void *ctx,
 		containers_forget_unused(st->containers);
 	}
 }
-
-void runtime_event(struct scap_rec *rec, uint64_t ts, struct str json)
-{
-	*rec = (struct scap_rec){ .ts = ts, .tid = -1, .code = EV_CONTAINER_JSON_2_E, .nparams = 1 };
-	rec->param[0] = (struct scap_param){ (const uint8_t *)json.p, json.len + 1 };
-}

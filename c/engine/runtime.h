@@ -22,7 +22,6 @@
 
 #include "ffi.h"
 #include "host.h"
-#include "scap.h"
 #include "state.h"
 
 struct runtime;
@@ -45,9 +44,6 @@ void runtime_free(struct runtime *r, struct state *st);	/* NULL allowed; waits f
 void runtime_meet(struct runtime *r, struct state *st, struct thread *t);
 /* Learns what was answered. `learnt`, which may be NULL, sees each JSON text once it is in the tables. */
 void runtime_poll(struct runtime *r, struct state *st, void (*learnt)(void *ctx, struct str json), void *ctx);
-/* The event that a capture tells the same by; its parameter points to `json`, which must end in a NUL behind it. */
-void runtime_event(struct scap_rec *rec, uint64_t ts, struct str json);
-
 struct runtime_counts {
 	uint64_t asked, answered, unknown;	/* containers; unknown: after all tries */
 	uint64_t late;				/* answers that the first event did not wait for */
