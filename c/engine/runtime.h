@@ -32,7 +32,9 @@ enum runtime_bounds {
 	RUNTIME_RETRY_MS = 50,			/* before the second, four times as long before each later one */
 	RUNTIME_WAIT_MS = 20,			/* that one event waits for an answer */
 	RUNTIME_WAIT_SUM_MS = 200,		/* that events of one second wait altogether */
-	RUNTIME_API_MS = 2000,			/* for an API's answer, in the thread */
+	RUNTIME_API_MS = 2000,			/* for an API's answer, in the thread; not on the first try */
+	RUNTIME_API_SLOW_MS = 1000,		/* an API that takes longer is left alone */
+	RUNTIME_API_PAUSE_MS = 30000,		/* for so long: the other containers wait behind it */
 };
 
 /* NULL: out of memory, or no thread to be had. options NULL: the defaults. */
@@ -47,7 +49,6 @@ void runtime_poll(struct runtime *r, struct state *st, void (*learnt)(void *ctx,
 struct runtime_counts {
 	uint64_t asked, answered, unknown;	/* containers; unknown: after all tries */
 	uint64_t late;				/* answers that the first event did not wait for */
-	uint64_t dropped;			/* not asked: too many waited */
 	uint64_t waited_ns;
 };
 void runtime_counts(const struct runtime *r, struct runtime_counts *counts);
