@@ -192,17 +192,18 @@ const struct container_info *container_info(const struct container *c)
 	return c ? c->info : &host;
 }
 
-bool containers_next(const struct containers *t, uint32_t *pos, struct container **c)
+const struct container *containers_next(const struct containers *t, struct containers_pos *pos)
 {
+	struct container *c;
 	uint64_t key;
 
-	do
-		*c = *c ? (*c)->next : NULL;
-	while (*c && !(*c)->info);
-	while (!*c && map_next(&t->by_id, pos, &key, c))
-		while (*c && !(*c)->info)
-			*c = (*c)->next;
-	return *c;
+	do {
+		c = pos->chained;
+		if (!c && !map_next(&t->by_id, &pos->at, &key, &c))
+			return NULL;
+		pos->chained = c->next;
+	} while (!c->info);
+	return c;
 }
 
 bool containers_have_ip4(const struct containers *t, const uint8_t ip[4])

@@ -176,17 +176,17 @@ static void put_mounts(struct tape *t, struct container_info *info, const json_t
 
 /*
  * One block: the struct, the arrays, the tape. Each text of the JSON goes onto the tape once at most, and what stands
- * around it there is longer than what we put around it, but for mounts that lack their keys. Behind it the JSON.
+ * around it there is longer than what we put around it, but for mounts that lack their keys.
  */
-static struct container_info *info_new(const json_t *c, struct str json, struct tape *t)
+static struct container_info *info_new(const json_t *c, size_t json_bytes, struct tape *t)
 {
 	enum { MOUNT_MARKS = 16 };		/* ":::false:," and some */
 	size_t mounts = json_array_size(json_object_get(c, "Mounts"));
 	size_t labels = json_object_size(json_object_get(c, "labels"));
 	size_t pod_labels = json_object_size(json_object_get(c, "pod_sandbox_labels"));
-	size_t tape = json.len + mounts * MOUNT_MARKS;
+	size_t tape = json_bytes + mounts * MOUNT_MARKS;
 	size_t bytes = sizeof(struct container_info) + mounts * sizeof(struct container_mount) +
-		       (labels + pod_labels) * sizeof(struct container_label) + tape + json.len + 1;
+		       (labels + pod_labels) * sizeof(struct container_label) + tape;
 	struct container_info *info = calloc(1, bytes);
 
 	if (!info)
@@ -197,8 +197,6 @@ static struct container_info *info_new(const json_t *c, struct str json, struct 
 	info->pod_labels.sorted = info->labels.sorted + labels;
 	t->at = (char *)(info->pod_labels.sorted + pod_labels);
 	t->end = t->at + tape;
-	memcpy(t->end, json.p, json.len);
-	info->json = (struct str){ t->end, json.len };
 	return info;
 }
 
@@ -226,7 +224,7 @@ static void fill(struct container_info *info, const json_t *c, struct tape *t)
 	}
 }
 
-static struct container_info *info_from(const json_t *root, struct str json, struct err *err)
+static struct container_info *info_from(const json_t *root, size_t json_bytes, struct err *err)
 {
 	const json_t *inner = json_object_get(root, "container"), *c = json_is_object(inner) ? inner : root;
 	struct container_info *info;
@@ -236,7 +234,7 @@ static struct container_info *info_from(const json_t *root, struct str json, str
 		err_set(err, EINVAL, "container metadata without an id");
 		return NULL;
 	}
-	if (!(info = info_new(c, json, &tape))) {
+	if (!(info = info_new(c, json_bytes, &tape))) {
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -257,9 +255,74 @@ struct container_info *container_info_parse(struct str json, struct err *err)
 		err_set(err, EINVAL, "container metadata is no JSON: %s", why.text);
 		return NULL;
 	}
-	struct container_info *info = info_from(root, json, err);
+	struct container_info *info = info_from(root, json.len, err);
 	json_decref(root);
 	return info;
+}
+
+/* ------------------------------------------------------------------ and back */
+
+static json_t *json_of(struct str s)
+{
+	return json_stringn(s.p, s.len);
+}
+
+static int type_number(struct str type)
+{
+	enum { UNKNOWN = 0xffff };
+
+	for (uint32_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (str_eq(types[i], type))
+			return (int)i;
+	return UNKNOWN;
+}
+
+static json_t *labels_json(const struct container_labels *labels)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < labels->n; i++) {
+		const struct container_label *l = &labels->sorted[i];
+		char *key = strndup(l->key.p, l->key.len);
+
+		if (key)
+			json_object_set_new(object, key, json_of(l->value));
+		free(key);
+	}
+	return object;
+}
+
+static json_t *mounts_json(const struct container_info *info)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < info->nmounts; i++) {
+		const struct container_mount *m = &info->mounts[i];
+
+		json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:b, s:o}", "Source", json_of(m->source),
+						       "Destination", json_of(m->dest), "Mode", json_of(m->mode), "RW",
+						       (int)str_is(m->writable, "true"), "Propagation",
+						       json_of(m->propagation)));
+	}
+	return array;
+}
+
+char *container_info_json(const struct container_info *info)
+{
+	json_t *c = json_pack("{s:i, s:o, s:o, s:o}", "type", type_number(info->type), "labels",
+			      labels_json(&info->labels), "pod_sandbox_labels", labels_json(&info->pod_labels), "Mounts",
+			      mounts_json(info));
+	json_t *whole;
+	char *text;
+
+	for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		json_object_set_new(c, texts[i].key, json_of(*(const struct str *)((const char *)info + texts[i].at)));
+	for (uint32_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+		json_object_set_new(c, flags[i].key, json_boolean(*(const bool *)((const char *)info + flags[i].at)));
+	whole = json_pack("{s:o}", "container", c);
+	text = json_dumps(whole, JSON_COMPACT);
+	json_decref(whole);
+	return text;
 }
 
 void container_info_free(struct container_info *info)

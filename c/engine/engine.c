@@ -323,7 +323,7 @@ static void container_learnt(void *ctx, struct str json)
 	struct scap_rec rec;
 
 	eng->delivered++;
-	runtime_event(&rec, eng->rec.ts, json);
+	container_event(&rec, eng->rec.ts, json);
 	if (eng->recorder)
 		recorder_insert(eng->recorder, &rec);	/* its failure stays, and is told by the next recorder_settle() */
 	if (eng->window.recorder)

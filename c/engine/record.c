@@ -3,7 +3,6 @@
 #include "dump.h"
 #include "parse.h"
 #include "record.h"
-#include "runtime.h"
 
 struct recorder {
 	struct scap_writer *out;
@@ -104,26 +103,36 @@ struct scap_sink recorder_sink(struct recorder *r, struct scap_sink state)
 	};
 }
 
-/* What is known of containers is told by events, not lists. */
-static void list_containers(struct recorder *r, uint64_t ts)
+void container_event(struct scap_rec *rec, uint64_t ts, struct str json)
 {
-	struct container *c = NULL;
+	*rec = (struct scap_rec){ .ts = ts, .tid = -1, .code = EV_CONTAINER_JSON_2_E, .nparams = 1 };
+	rec->param[0] = (struct scap_param){ (const uint8_t *)json.p, json.len + 1 };
+}
 
-	for (uint32_t pos = 0; containers_next(r->st->containers, &pos, &c);) {
-		struct scap_rec rec;
+/* What is known of containers has no list: it is told by events, which stand at the head of the section. */
+static void list_containers(struct recorder *r)
+{
+	struct containers_pos pos = { 0 };
+	const struct container *c;
+	struct scap_rec rec;
+	char *json;
 
-		runtime_event(&rec, ts, c->info->json);
-		rec.flags = SCAP_STATE_ONLY;
-		scap_write(r->out, &rec);
+	while ((c = containers_next(r->st->containers, &pos))) {
+		if (!(json = container_info_json(c->info)))
+			continue;
+		container_event(&rec, r->rec ? r->rec->ts : 0, str_of(json));
+		rec.flags |= SCAP_STATE_ONLY;
+		scap_write(r->out, &rec);	/* its failure stays */
+		free(json);
 	}
 }
 
-/* Lists the state if the section has no lists yet. ts: of the first event to come. */
-static void list(struct recorder *r, uint64_t ts)
+/* Lists the state if the section has no lists yet. */
+static void list(struct recorder *r)
 {
 	if (!r->listed) {
 		dump_state(r->st, &r->to_file);
-		list_containers(r, ts);
+		list_containers(r);
 	}
 	r->listed = true;
 }
@@ -161,7 +170,7 @@ void recorder_after(struct recorder *r, const struct evt *e, const struct scap_r
 void recorder_choose(struct recorder *r)
 {
 	r->chosen = true;
-	list(r, r->rec ? r->rec->ts : 0);
+	list(r);
 }
 
 int recorder_insert(struct recorder *r, const struct scap_rec *rec)
@@ -238,7 +247,7 @@ int recorder_close(struct recorder *r, struct err *err)
 	if (!r)
 		return 0;
 	if (!r->nchosen && !r->nstate)
-		list(r, 0);		/* a capture of nothing is a capture too */
+		list(r);		/* a capture of nothing is a capture too */
 	rc = scap_writer_close(r->out, err);
 	free(r);
 	return rc;
