@@ -93,9 +93,34 @@ static int start(struct engine *eng, struct scap_sink *sink, struct err *err)
 	return 0;
 }
 
+/* Who is looked up late goes to the state, and is told in what is being written. */
+static int met_proc(void *ctx, const struct scap_proc *p)
+{
+	struct engine *eng = ctx;
+	struct scap_sink state = load_sink(&eng->st);
+
+	if (eng->recorder)
+		recorder_met_proc(eng->recorder, p, eng->rec.ts);
+	if (eng->window.recorder)
+		recorder_met_proc(eng->window.recorder, p, eng->rec.ts);
+	return state.proc(state.ctx, p);
+}
+
+static int met_fd(void *ctx, int64_t tid, int64_t fd, const struct fd_draft *d)
+{
+	struct engine *eng = ctx;
+	struct scap_sink state = load_sink(&eng->st);
+
+	if (eng->recorder)
+		recorder_met_fd(eng->recorder, tid, fd, d, eng->rec.ts);
+	if (eng->window.recorder)
+		recorder_met_fd(eng->window.recorder, tid, fd, d, eng->rec.ts);
+	return state.fd(state.ctx, tid, fd, d);
+}
+
 int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err)
 {
-	struct scap_sink sink;
+	struct scap_sink sink, late = { .ctx = eng, .proc = met_proc, .fd = met_fd };
 	int rc = start(eng, &sink, err);
 
 	if (rc < 0)
@@ -103,7 +128,7 @@ int engine_open_live(struct engine *eng, const struct live_options *options, str
 	if (!(eng->runtime = runtime_new(&eng->st.host, options->containers, err)))
 		return -ENOMEM;
 	containers_watch(eng->st.containers, true);
-	if (!(eng->live = live_open(options, &eng->st, &sink, err)))
+	if (!(eng->live = live_open(options, &eng->st, &sink, &late, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, -1, err) : 0;
 }

@@ -126,7 +126,8 @@ static struct source_options driver_options(const struct live_options *o)
 	};
 }
 
-struct live *live_open(const struct live_options *options, struct state *st, const struct scap_sink *sink, struct err *err)
+struct live *live_open(const struct live_options *options, struct state *st, const struct scap_sink *sink,
+		       const struct scap_sink *late, struct err *err)
 {
 	struct source_options driver = driver_options(options);
 	struct live *l = calloc(1, sizeof *l);
@@ -136,7 +137,7 @@ struct live *live_open(const struct live_options *options, struct state *st, con
 		goto fail;
 	}
 	l->st = st;
-	l->sink = load_sink(st);	/* of look-ups: a capture that is being written has its lists behind it */
+	l->sink = *late;
 	l->pause_ns = PAUSE_NS;
 	if (!(l->source = source_bpf_open(&driver, err)))
 		goto fail;

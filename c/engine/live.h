@@ -18,8 +18,9 @@ struct live;
 
 enum { LIVE_EVENT = 1, LIVE_IDLE = 2 };
 
-/* NULL: err says why. The state and the sink's owner outlive it. */
-struct live *live_open(const struct live_options *options, struct state *st, const struct scap_sink *sink, struct err *err);
+/* sink: where the start state goes; late: where what is looked up afterwards goes. NULL: err says why. The state and the sink's owner outlive it. */
+struct live *live_open(const struct live_options *options, struct state *st, const struct scap_sink *sink,
+		       const struct scap_sink *late, struct err *err);
 /* LIVE_EVENT: `rec` is the next event, borrowed until the next call; LIVE_IDLE: none now, a few milliseconds were waited;
  * 0: the time is over; -errno, for good. */
 int live_next(struct live *l, struct scap_rec *rec);

@@ -3,6 +3,9 @@
 #include "dump.h"
 #include "parse.h"
 #include "record.h"
+#include "retell.h"
+
+enum { MET_MAX_BYTES = 1 << 20 };
 
 struct recorder {
 	struct scap_writer *out;
@@ -20,6 +23,7 @@ struct recorder {
 	const struct scap_rec *rec;	/* the event at hand; NULL: none, or settled */
 	bool chosen, matters;
 	uint64_t nchosen, nstate;
+	struct arena arena;		/* for what is told of those that were looked up */
 };
 
 /* ------------------------------------------------------------------ lists */
@@ -216,6 +220,7 @@ struct recorder *recorder_new(uint32_t flags, const struct state *st)
 		return NULL;
 	r->flags = flags;
 	r->st = st;
+	r->arena.limit = MET_MAX_BYTES;
 	r->out = scap_writer_new(flags & RECORD_PLAIN ? 0 : SCAP_GZIP);
 	if (!r->out) {
 		free(r);
@@ -228,6 +233,42 @@ struct recorder *recorder_new(uint32_t flags, const struct state *st)
 int recorder_open(struct recorder *r, const char *path, int source_fd, struct err *err)
 {
 	return scap_writer_open(r->out, path, source_fd, err);
+}
+
+/* Not before the lists, which will have it. */
+static bool tells(const struct recorder *r)
+{
+	return r->listed || !(r->flags & RECORD_ONLY);
+}
+
+static void tell(struct recorder *r, const struct retelling *told)
+{
+	r->nstate++;
+	scap_write(r->out, &told->rec);
+}
+
+void recorder_met_proc(struct recorder *r, const struct scap_proc *p, uint64_t ts)
+{
+	struct retelling told = { .arena = &r->arena };
+
+	if (!tells(r))
+		return;
+	if (retell_born(&told, p, ts))
+		tell(r, &told);
+	if (retell_exec(&told, p, ts))
+		tell(r, &told);
+	if (retell_cwd(&told, p, ts))
+		tell(r, &told);
+	arena_reset(&r->arena);
+}
+
+void recorder_met_fd(struct recorder *r, int64_t tid, int64_t fd, const struct fd_draft *d, uint64_t ts)
+{
+	struct retelling told = { .arena = &r->arena };
+
+	for (uint32_t step = 0; tells(r) && retell_fd(&told, step, tid, fd, d, ts); step++)
+		tell(r, &told);
+	arena_reset(&r->arena);
 }
 
 uint64_t recorder_bytes(const struct recorder *r)
@@ -249,6 +290,7 @@ int recorder_close(struct recorder *r, struct err *err)
 	if (!r->nchosen && !r->nstate)
 		list(r);		/* a capture of nothing is a capture too */
 	rc = scap_writer_close(r->out, err);
+	arena_free(&r->arena);
 	free(r);
 	return rc;
 }

@@ -45,6 +45,9 @@ void container_event(struct scap_rec *rec, uint64_t ts, struct str json);
 int recorder_insert(struct recorder *r, const struct scap_rec *rec);
 /* Writes the event at hand, or not. 0 or -errno, for good. */
 int recorder_settle(struct recorder *r);
+/* Somebody was looked up whom no event had named: told in front of the event at hand. Failures stay, as above. */
+void recorder_met_proc(struct recorder *r, const struct scap_proc *p, uint64_t ts);
+void recorder_met_fd(struct recorder *r, int64_t tid, int64_t fd, const struct fd_draft *d, uint64_t ts);
 uint64_t recorder_bytes(const struct recorder *r);		/* of the file, so far */
 const char *recorder_error(const struct recorder *r);
 /* Events written so far: chosen ones, and those for state only. */
