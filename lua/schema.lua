@@ -293,6 +293,10 @@ M.root = map({
       { min = 0, missing = NOT_LIVE }) },
     { "snaplen", int(80, "bytes of data that a live source records per event, 0 for 80",
       { min = 0, max = 65000 }) },
+    { "full_capture_ports", map({
+      { "first", int(0, "the lowest of the ports", { min = 0, max = 65535 }) },
+      { "last", int(0, "the highest, 0 for none", { min = 0, max = 65535 }) },
+    }, "sockets of which a live source records up to 16,000 bytes of data per event") },
   }, "limits of the engine") },
   { "limits", map({
     { "fds_per_process", limit(4096, "descriptors of one process") },
