@@ -43,7 +43,7 @@ local function matcher(ruleset, options, diags, all)
 end
 
 local function loop(eng, prog, see, options)
-  if options.live then return run.loop(eng, prog, see, function() core.C.sys_flush(1) end) end
+  if options.live then return run.loop(eng, prog, see, console.flush) end
   if options.seconds then return run.loop_until(eng, prog, see, options.seconds) end
   return run.loop(eng, prog, see)
 end
