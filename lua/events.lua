@@ -97,6 +97,7 @@ local function print_events(config, options)
   end
   local eng, message = run.open_engine(config, nil, { seconds = options.seconds })
   if not eng then return fail(message) end
+  run.give_up_rights(config)
   local lines = format.lines(plan, ruleset, { json = options.event_json, clean = C.sys_isatty(1) })
   local result = drive(eng, ruleset, function() return print_lines(eng, prog, lines, options) end)
   console.flush()
@@ -143,6 +144,7 @@ local function write_events(config, options)
   local eng, message = run.open_engine(config, { path = options.write, flags = record_flags(options) },
     { seconds = options.seconds })
   if not eng then return fail(message) end
+  run.give_up_rights(config)
   local function choose()
     C.engine_choose(eng)
     return true
