@@ -43,7 +43,7 @@ local function matcher(ruleset, options, diags, all)
 end
 
 local function loop(eng, prog, see, options)
-  if options.live then return run.loop(eng, prog, see, function() core.C.sys_flush(1) end) end
+  if options.live then return run.loop(eng, prog, see, console.flush) end
   if options.seconds then return run.loop_until(eng, prog, see, options.seconds) end
   return run.loop(eng, prog, see)
 end
@@ -97,6 +97,7 @@ local function print_events(config, options)
   end
   local eng, message = run.open_engine(config, nil, { seconds = options.seconds })
   if not eng then return fail(message) end
+  run.give_up_rights(config)
   local lines = format.lines(plan, ruleset, { json = options.event_json, clean = C.sys_isatty(1) })
   local result = drive(eng, ruleset, function() return print_lines(eng, prog, lines, options) end)
   console.flush()
@@ -143,6 +144,7 @@ local function write_events(config, options)
   local eng, message = run.open_engine(config, { path = options.write, flags = record_flags(options) },
     { seconds = options.seconds })
   if not eng then return fail(message) end
+  run.give_up_rights(config)
   local function choose()
     C.engine_choose(eng)
     return true

@@ -250,6 +250,15 @@ function M.open_engine(config, record, live)
   return eng
 end
 
+-- Once all is open that takes rights: of those that opened a live source only what looking things up in /proc takes is
+-- kept. Threads that are started later have no more either. Programs that get alerts may be given rights of their own.
+function M.give_up_rights(config)
+  if not is_live(config) then return end
+  local C, err = core.C, core.err()
+  local flags = config.program_output.enabled and C.RIGHTS_FOR_PROGRAMS or 0
+  if C.sys_keep_rights(C.RIGHTS_TO_LOOK_UP, flags, err) < 0 then console.warning(core.message(err)) end
+end
+
 -- ------------------------------------------------------------------ the loop
 
 -- Lets every event through that rules can see, so that the clock of the events can be watched.
@@ -462,8 +471,9 @@ local function set_up(work, config, options)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
   work.windows = windows.new(config.capture, work.eng, teller(work))
-  if options.pidfile then return write_pid(options.pidfile) end
-  return nil
+  message = options.pidfile and write_pid(options.pidfile)
+  M.give_up_rights(config)
+  return message or nil
 end
 
 -- They go to standard output, as upstream has it. `falco replay` is ours and made for pipes: only people see them.

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
+#include "../c/driver/event.h"
 #include "../c/engine/ffi.h"
 #include "../c/err.h"
 
@@ -86,6 +88,62 @@ static void programs_may_have_more(void **state)
 	assert_int_equal(in_child(keep_for_programs), 0);
 }
 
+/* Long enough for what has happened to be delivered. */
+static void run_a_while(struct engine *eng)
+{
+	for (int idle = 0; idle < 40;)
+		idle += engine_next(eng) == NEXT_IDLE;
+}
+
+static bool kernel_is(int major, int minor)
+{
+	struct utsname u;
+	int a = 0, b = 0;
+
+	return uname(&u) == 0 && sscanf(u.release, "%d.%d", &a, &b) == 2 && (a > major || (a == major && b >= minor));
+}
+
+/* Some are hooked only when they are wanted: kernels before 5.19 have that take rights. */
+static int watch_without_rights(void)
+{
+	static const uint32_t late[] = { SC_SCHED_SWITCH, SC_PAGE_FAULT_USER, SC_PAGE_FAULT_KERNEL };
+	uint32_t nlate = kernel_is(5, 19) ? sizeof late / sizeof late[0] : 0;
+	struct live_options options = { .want.has[SC_OPENAT] = true, .self = true, .ring_bytes = 1 << 20 };
+	struct engine *eng = engine_new(NULL, NULL);
+	struct syscall_set more = options.want;
+	struct err err = { 0 };
+	uint64_t before;
+
+	WANT(1, eng && engine_open_live(eng, &options, &err) == 0);
+	WANT(2, keep(RIGHTS_TO_LOOK_UP, 0));
+	for (uint32_t i = 0; i < nlate; i++)
+		more.has[late[i]] = true;
+	more.has[SC_GETPPID] = more.has[SC_EXECVE] = more.has[SC_SIGNAL_DELIVER] = true;
+	if (engine_live_want(eng, &more, &err) < 0)
+		fprintf(stderr, "%s\n", err.text);
+	WANT(3, !err.text[0]);
+	WANT(4, engine_live_want(eng, &options.want, &err) == 0);
+	memset(more.has, 0, sizeof more.has);
+	more.has[SC_GETPPID] = true;
+	WANT(5, engine_live_want(eng, &more, &err) == 0);
+	run_a_while(eng);
+	before = engine_delivered(eng);
+	getppid();
+	run_a_while(eng);
+	WANT(6, engine_delivered(eng) > before);
+	engine_free(eng);
+	return 0;
+}
+
+static void other_rules_need_no_rights(void **state)
+{
+	if (geteuid() != 0 || access("/sys/kernel/btf/vmlinux", R_OK) < 0) {
+		puts("skipped: other rules without rights (needs root and /sys/kernel/btf/vmlinux)");
+		skip();
+	}
+	assert_int_equal(in_child(watch_without_rights), 0);
+}
+
 static void links_are_read(void **state)
 {
 	char buf[64], small[4];
@@ -101,7 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_kept_is_gone), cmocka_unit_test(programs_may_have_more),
-		cmocka_unit_test(links_are_read),
+		cmocka_unit_test(other_rules_need_no_rights), cmocka_unit_test(links_are_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,11 +22,22 @@ __asm__(".section .rodata\n.balign 16\nprobe_object: .incbin \"" PROBE_OBJECT "\
 extern const uint8_t probe_object[] __attribute__((visibility("hidden")));
 extern const uint8_t probe_object_end[] __attribute__((visibility("hidden")));
 
-/* What is attached by itself, and which code wants it. Calls' own programs are reached from sys_exit. */
-enum hook { HOOK_SYS_EXIT, HOOK_EXEC, HOOK_EXIT, HOOK_SWITCH, HOOK_SIGNAL, HOOK_FAULT_USER, HOOK_FAULT_KERNEL, HOOKS };
+/* What is attached by itself. Calls' own programs are reached from sys_exit. */
+enum hook { HOOK_SYS_EXIT, HOOK_EXEC, HOOK_EXIT, HOOK_SIGNAL, HOOK_SWITCH, HOOK_FAULT_USER, HOOK_FAULT_KERNEL, HOOKS };
 
-static const char *const hook_programs[HOOKS] = {
-	"sys_exit", "process_exec", "process_exit", "sched_switch", "signal_deliver", "fault_user", "fault_kernel",
+/*
+ * Nearly every set of rules wants the first ones: they stay attached from the first source_want() on and look into the
+ * settings, so that another set takes no right of the process. The others happen too often to be hooked for nothing.
+ * Attaching them later takes CAP_BPF before 5.19 (c8644cd0efe7), unless the kernel lets everybody use bpf().
+ */
+static const struct {
+	const char *program;
+	bool stays;
+} hooks[HOOKS] = {
+	[HOOK_SYS_EXIT] = { "sys_exit", true }, [HOOK_EXEC] = { "process_exec", true },
+	[HOOK_EXIT] = { "process_exit", true }, [HOOK_SIGNAL] = { "signal_deliver", true },
+	[HOOK_SWITCH] = { "sched_switch", false }, [HOOK_FAULT_USER] = { "fault_user", false },
+	[HOOK_FAULT_KERNEL] = { "fault_kernel", false },
 };
 
 struct bpf_source {
@@ -274,10 +285,20 @@ fail:
 
 /* ------------------------------------------------------------------ what is reported */
 
+static int hook_failed(struct bpf_source *s, enum hook which, int code, struct err *err)
+{
+	if (code == EPERM && s->links[HOOK_SYS_EXIT])
+		return err_set(err, code, "the eBPF program %s cannot be attached any more, for the rights to do so were given up; "
+			       "start anew with these rules", hooks[which].program);
+	return err_set(err, code, "cannot attach the eBPF program %s: %s%s%s", hooks[which].program, strerror(code),
+		       s->said.text[0] ? ": " : "", s->said.text);
+}
+
 static int hook(struct bpf_source *s, enum hook which, bool wanted, struct err *err)
 {
-	struct bpf_program *p = bpf_object__find_program_by_name(s->object, hook_programs[which]);
+	struct bpf_program *p = bpf_object__find_program_by_name(s->object, hooks[which].program);
 
+	wanted |= hooks[which].stays;
 	if (!wanted && s->links[which]) {
 		bpf_link__destroy(s->links[which]);
 		s->links[which] = NULL;
@@ -287,10 +308,7 @@ static int hook(struct bpf_source *s, enum hook which, bool wanted, struct err *
 	listener = &s->said;
 	s->links[which] = bpf_program__attach(p);
 	listener = NULL;
-	if (!s->links[which])
-		return err_set(err, errno, "cannot attach the eBPF program %s: %s%s%s", hook_programs[which], strerror(errno),
-			       s->said.text[0] ? ": " : "", s->said.text);
-	return 0;
+	return s->links[which] ? 0 : hook_failed(s, which, errno, err);
 }
 
 /* A program that started is told of by process_exec(), which sees all ways to start one. */
@@ -303,10 +321,9 @@ static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *
 {
 	struct bpf_source *s = (struct bpf_source *)src;
 	struct probe_settings *set = s->settings;
-	bool any = false;
 	int rc;
 
-#define SYSCALL(nr, sc, exit_event, flags) any |= set->wanted[nr] = codes[SC_##sc] ? call_wanted(SC_##sc) : 0;
+#define SYSCALL(nr, sc, exit_event, flags) set->wanted[nr] = codes[SC_##sc] ? call_wanted(SC_##sc) : 0;
 #include "syscalls.def"
 	set->exec = codes[SC_EXECVE] || codes[SC_EXECVEAT];
 	set->proc_exit = codes[SC_SCHED_PROCESS_EXIT];
@@ -314,13 +331,12 @@ static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *
 	set->signal_deliver = codes[SC_SIGNAL_DELIVER];
 	set->fault_user = codes[SC_PAGE_FAULT_USER];
 	set->fault_kernel = codes[SC_PAGE_FAULT_KERNEL];
-	const bool hooks[HOOKS] = {
-		[HOOK_SYS_EXIT] = any, [HOOK_EXEC] = set->exec, [HOOK_EXIT] = set->proc_exit,
-		[HOOK_SWITCH] = set->sched_switch, [HOOK_SIGNAL] = set->signal_deliver,
-		[HOOK_FAULT_USER] = set->fault_user, [HOOK_FAULT_KERNEL] = set->fault_kernel,
+	const bool wanted[HOOKS] = {
+		[HOOK_SWITCH] = set->sched_switch, [HOOK_FAULT_USER] = set->fault_user,
+		[HOOK_FAULT_KERNEL] = set->fault_kernel,
 	};
 	for (int i = 0; i < HOOKS; i++)
-		if ((rc = hook(s, (enum hook)i, hooks[i], err)) < 0)
+		if ((rc = hook(s, (enum hook)i, wanted[i], err)) < 0)
 			return rc;
 	return 0;
 }

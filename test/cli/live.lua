@@ -47,6 +47,45 @@ local function record(tool, falco, secret)
   tool.check(r.out:find(table.concat(want), 1, true), "the capture has:\n%s", r.out)
 end
 
+local LOOK_UP = "0000000000080004"      -- CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH
+
+-- Each thread of a process: what its status says of something.
+local function statuses(tool, pid, key)
+  local list = {}
+  local p = io.popen(("cat /proc/%d/task/*/status 2>/dev/null"):format(pid))
+  for line in p:lines() do list[#list + 1] = line:match("^" .. key .. ":%s*(%S+)") end
+  p:close()
+  return list
+end
+
+-- Does each thread come to have nothing but what is needed to look things up?
+local function rights_of(tool, args)
+  local job, list = tool.start(args), {}
+  for _ = 1, 100 do
+    os.execute("sleep 0.1")
+    list = statuses(tool, job.pid, "CapEff")
+    if list[1] == LOOK_UP then break end
+  end
+  local what = table.concat(args, " ")
+  tool.check(#list > 0, "%s: has ended", what)
+  for _, key in ipairs{ "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs" } do
+    local want = (key == "CapInh" or key == "CapAmb") and ("0"):rep(16) or key == "NoNewPrivs" and "1" or LOOK_UP
+    for _, has in ipairs(statuses(tool, job.pid, key)) do
+      tool.check(has == want, "%s: %s is %s, not %s", what, key, has, want)
+    end
+  end
+  local r = tool.wait(job)
+  tool.check_run(r, r.code == 0, "%s: %s", what, tool.how(r))
+end
+
+-- All rights but two are gone soon.
+local function rights(tool, falco, secret)
+  local rules = tool.dir() .. "/live.yaml"
+  rights_of(tool, { falco, "events", "--live", "-M", "1", "fd.name = " .. secret })
+  rights_of(tool, { falco, "record", "-w", tool.dir() .. "/rights.scap", "--seconds", "1", "fd.name = " .. secret })
+  rights_of(tool, { falco, "-r", rules, "-o", "engine.kind=modern_ebpf", "-o", "stdout_output.enabled=true", "-M", "1" })
+end
+
 local function refused(tool, falco)
   local r = tool.run{ "setpriv", "--reuid=65534", "--clear-groups", falco, "events", "--live", "-M", "1", timeout = 30 }
   tool.check(r.code == 1 and r.err == "falco: error: watching this host needs CAP_BPF and CAP_PERFMON: run as root, or with both "
@@ -63,5 +102,6 @@ return function(tool, falco)
   events(tool, falco, secret)
   alerts(tool, falco, secret)
   record(tool, falco, secret)
+  rights(tool, falco, secret)
   refused(tool, falco)
 end
