@@ -6,6 +6,7 @@
 --   loop         engine_next(), match, and on a match: copy the values out, format, write
 --   reload       other rules between two events: the source and the tables stay as they are
 --   finish       flush, statistics, what went wrong
+local containers = require("containers")
 local core = require("core")
 local diag = require("diag")
 local files = require("files")
@@ -190,10 +191,12 @@ local PRESETS = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 }
 -- live: { set = struct syscall_set or nil, seconds = }
 local function open_live(config, eng, err, live)
   local driver = config.engine.modern_ebpf
+  local metadata, message = containers.options(config)
+  if not metadata then return message end
   local options = core.ffi.new("struct live_options", {
     want = live.set or everything(), ring_bytes = PRESETS[driver.buf_size_preset] * 1048576,
     cpus_per_ring = driver.cpus_for_each_buffer, drop_failed = driver.drop_failed_exit,
-    snaplen = config.falco_libs.snaplen, seconds = live.seconds or 0,
+    snaplen = config.falco_libs.snaplen, seconds = live.seconds or 0, containers = metadata,
   })
   if core.C.engine_open_live(eng, options, err) < 0 then return core.message(err) end
   return nil

@@ -76,14 +76,14 @@ static void ids_lie_in_cgroup_paths(void **state)
 
 static void the_first_group_of_a_runtime_decides(void **state)
 {
-	struct str id;
+	struct str id, path;
 
-	assert_true(container_match(STR("cpuset=/\0cpu=/system.slice\0name=systemd=/docker/" HEX "\0pids=/a"), &id));
+	assert_true(container_match(STR("cpuset=/\0cpu=/system.slice\0name=systemd=/docker/" HEX "\0pids=/a"), &id, &path));
 	assert_str(id, ID);
-	assert_false(container_match(STR("cpuset=/\0cpu=/user.slice"), &id));
-	assert_false(container_match(STR("/docker/" HEX), &id));	/* not of the form subsystem=path */
-	assert_false(container_match(STR("\0\0\0"), &id));
-	assert_false(container_match(STR(""), &id));
+	assert_false(container_match(STR("cpuset=/\0cpu=/user.slice"), &id, &path));
+	assert_false(container_match(STR("/docker/" HEX), &id, &path));	/* not of the form subsystem=path */
+	assert_false(container_match(STR("\0\0\0"), &id, &path));
+	assert_false(container_match(STR(""), &id, &path));
 }
 
 /* ------------------------------------------------------------------ threads and events */

@@ -176,8 +176,9 @@ struct signal_struct {
 	struct tty_struct *tty;
 	struct rlimit rlim[16];
 	int group_exit_code;
-	unsigned int flags;
+	struct list_head thread_head;
 	unsigned int is_child_subreaper:1;
+	unsigned int has_child_subreaper:1;
 };
 
 struct nsproxy {

@@ -37,7 +37,7 @@ struct walk {
 
 struct scratch {
 	__u32 busy;
-	__u32 pad;
+	__u32 message;			/* of a call that moves several: the one whose turn it is */
 	struct walk walk;
 	__u8 input[4096];		/* read from the process to be looked at */
 	__u8 data[2 * PROBE_MAX_EVENT];
@@ -80,8 +80,6 @@ struct {
 	__uint(max_entries, 1);
 } settings_map SEC(".maps");
 
-const volatile __u64 boot_ns;		/* when the machine started, ns since the epoch */
-
 INLINE struct probe_settings *settings(void)
 {
 	__u32 zero = 0;
@@ -98,6 +96,12 @@ struct fill {
 	__u64 pos;			/* in s->data */
 	__u32 lens;			/* where the next length goes */
 	__u32 code;
+	struct opened {
+		__u32 dev;
+		__u64 ino;
+		__u8 layer;		/* enum layer of task.bpf.h */
+		bool created;
+	} opened;			/* what LOOK() saw */
 	bool compat;			/* a call of a 32-bit process: pointers and structures are narrow */
 };
 
@@ -177,9 +181,10 @@ INLINE void fill_send(struct fill *f)
 	__u64 len = f->pos;
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct probe_counters *c = bpf_map_lookup_elem(&counters, &cpu);
+	struct probe_settings *set = settings();
 	void *ring = bpf_map_lookup_elem(&rings, &cpu);
 
-	if (!c || !ring) {
+	if (!c || !ring || !set) {
 		fill_drop(f);
 		return;
 	}
@@ -191,7 +196,7 @@ INLINE void fill_send(struct fill *f)
 		return;
 	}
 	*(__u32 *)&s->data[RECORD_AT + 16] = len - RECORD_AT;
-	*(__u64 *)&s->data[RECORD_AT] = boot_ns + bpf_ktime_get_boot_ns();
+	*(__u64 *)&s->data[RECORD_AT] = set->boot_ns + bpf_ktime_get_boot_ns();
 	if (bpf_ringbuf_output(ring, s->data, len, BPF_RB_NO_WAKEUP))
 		c->full[class_of(f->code) & 7]++;
 	fill_drop(f);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * The programs that report events. Every call's end comes to sys_exit(), which looks into a bitmap first, and from there by
- * tail call to a program of its own, made of its row in syscalls.def.
+ * The programs that report events. Every call's end comes to sys_exit(), which looks into a table first, and goes on by
+ * tail call to a program of the call's own, made of its row in syscalls.def. Then come the tracepoints.
  */
 #include "maps.bpf.h"
 #include "put.bpf.h"
 #include "task.bpf.h"
 #include "image.bpf.h"
+#include "net.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "fill.h"
+#include "custom.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -20,18 +22,44 @@ struct {
 	__uint(max_entries, PROBE_MAX_NR);
 } fillers SEC(".maps");
 
-#define ARG(n) (f->arg[n])
-#define RET (f->ret)
+/* ------------------------------------------------------------------ from the end of a call to its program */
+
+enum { I386_SOCKETCALL = 102 };
+
+/* socketcall()'s first argument, to what it stands for. */
+INLINE __u32 socketcall_nr(__u32 call)
+{
+	static const __u16 numbers[] = { PROBE_NO_CALL, 41, 49, 42, 50, 43, 51, 52, 53, PROBE_NO_CALL, PROBE_NO_CALL, 44, 45,
+		48, 54, 55, 46, 47, 288, 299, 307 };
+
+	/* send() and recv() have events of their own, which only they make */
+	return call < sizeof numbers / sizeof numbers[0] ? numbers[call] : PROBE_NO_CALL;
+}
+
+/* The x86-64 number of a call; PROBE_NO_CALL: there is none. */
+INLINE __u32 call_nr(struct probe_settings *set, struct pt_regs *regs, bool compat)
+{
+	__u64 nr = regs->orig_ax;
+
+	if (!compat)
+		return nr < PROBE_MAX_NR ? nr : PROBE_NO_CALL;
+	if (nr == I386_SOCKETCALL)
+		return socketcall_nr(regs->bx);
+	return nr < PROBE_MAX_NR ? set->compat[nr & (PROBE_MAX_NR - 1)] : PROBE_NO_CALL;
+}
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 {
 	struct probe_settings *set = settings();
-	__u64 nr = regs->orig_ax;
+	__u32 nr, wanted;
 
-	if (!set || set->off || nr >= PROBE_MAX_NR || !set->wanted[nr & (PROBE_MAX_NR - 1)])
+	if (!set || set->off)
 		return 0;
-	if (set->drop_failed && result < 0)
+	nr = call_nr(set, regs, in_compat_call());
+	if (nr >= PROBE_MAX_NR || !(wanted = set->wanted[nr & (PROBE_MAX_NR - 1)]))
+		return 0;
+	if (result < 0 ? set->drop_failed : wanted == WANT_FAILED)
 		return 0;
 	if (set->skip_pid && bpf_get_current_pid_tgid() >> 32 == set->skip_pid)
 		return 0;
@@ -39,20 +67,43 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 	return 0;
 }
 
+/* ------------------------------------------------------------------ a program for each call */
+
+SUB int socketcall_args(struct fill *f, __u64 from)
+{
+	__u32 narrow[6] = { 0 };
+
+	bpf_probe_read_user(narrow, sizeof narrow, (void *)from);
+	for (int i = 0; i < 6; i++)
+		f->arg[i] = narrow[i];
+	return 0;
+}
+
 INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 {
 	f->ret = result;
 	f->task = current_task();
-	f->compat = false;
-	f->arg[0] = regs->di;
-	f->arg[1] = regs->si;
-	f->arg[2] = regs->dx;
-	f->arg[3] = regs->r10;
-	f->arg[4] = regs->r8;
-	f->arg[5] = regs->r9;
+	f->compat = in_compat_call();
+	if (f->compat && regs->orig_ax == I386_SOCKETCALL) {
+		socketcall_args(f, regs->cx);
+	} else if (f->compat) {
+		f->arg[0] = (__u32)regs->bx;
+		f->arg[1] = (__u32)regs->cx;
+		f->arg[2] = (__u32)regs->dx;
+		f->arg[3] = (__u32)regs->si;
+		f->arg[4] = (__u32)regs->di;
+		f->arg[5] = (__u32)regs->bp;
+	} else {
+		f->arg[0] = regs->di;
+		f->arg[1] = regs->si;
+		f->arg[2] = regs->dx;
+		f->arg[3] = regs->r10;
+		f->arg[4] = regs->r8;
+		f->arg[5] = regs->r9;
+	}
 }
 
-#define FILL(sc, ...) \
+#define CALL(sc, body) \
 	SEC("tp_btf/sys_exit") \
 	int BPF_PROG(fill_##sc, struct pt_regs *regs, long result) \
 	{ \
@@ -60,44 +111,69 @@ INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 		if (!fill_begin(f, EVENT_OF_##sc, NPARAMS_OF_##sc)) \
 			return 0; \
 		call_begin(f, regs, result); \
-		__VA_ARGS__; \
+		body; \
 		fill_send(f); \
 		return 0; \
 	}
-#define OPENED(flags) EMPTY
-FILL(CLOSE, RES, FD(0))
 
+#define FILL(sc, ...) CALL(sc, (__VA_ARGS__))
+#define CUSTOM(sc) CALL(sc, custom_##sc(f))
+/* One event for each message: the program calls itself again. Where it is it keeps in the CPU's scratch, 0 at rest. */
+#define SEVERAL(sc) \
+	SEC("tp_btf/sys_exit") \
+	int BPF_PROG(fill_##sc, struct pt_regs *regs, long result) \
+	{ \
+		struct fill fill_, *f = &fill_; \
+		__u32 *message = message_at(); \
+		__u32 i = message ? *message : 0; \
+		call_begin(f, regs, result); \
+		if (!message || result <= 0) { \
+			several_none_##sc(f); \
+			return 0; \
+		} \
+		several_one_##sc(f, f->arg[1] + i * message_size(f)); \
+		*message = ++i; \
+		if (i < result && i < MAX_MESSAGES) \
+			bpf_tail_call(ctx, &fillers, NR_OF_##sc); \
+		*message = 0; \
+		return 0; \
+	}
+#include "syscalls.def"
+
+/* Calls that have no event of their own. */
 SEC("tp_btf/sys_exit")
-int BPF_PROG(fill_OPENAT, struct pt_regs *regs, long result)
+int BPF_PROG(fill_generic, struct pt_regs *regs, long result)
 {
+	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
-	struct opened o;
+	__u32 nr;
 
-	if (!fill_begin(f, EVENT_OF_OPENAT, NPARAMS_OF_OPENAT))
+	if (!set || !fill_begin(f, EV_GENERIC_X, NPARAMS_GENERIC_X))
 		return 0;
-	call_begin(f, regs, result);
-	o = file_opened(f->task, RET);
-	RES_FD;
-	DIRFD(0);
-	USTR(1);
-	put_u32(f, convert_open(ARG(2)) | (o.created ? 1 << 14 : 0) |
-		   (o.layer == LAYER_UPPER ? 1 << 15 : o.layer == LAYER_LOWER ? 1 << 16 : 0));
-	put_u32(f, ARG(2) & 0x410040 ? convert_mode(ARG(3)) : 0);
-	put_u32(f, o.dev);
-	put_u64(f, o.ino);
+	nr = call_nr(set, regs, in_compat_call());
+	put_u16(f, set->code[nr & (PROBE_MAX_NR - 1)]);
+	put_u16(f, nr);
 	fill_send(f);
 	return 0;
+}
+
+/* ------------------------------------------------------------------ processes */
+
+enum { PF_EXITING = 4, PF_KTHREAD = 0x200000 };
+
+INLINE bool not_now(struct probe_settings *set, bool wanted)
+{
+	return !set || set->off || !wanted || (set->skip_pid && bpf_get_current_pid_tgid() >> 32 == set->skip_pid);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	enum { PF_KTHREAD = 0x200000 };
 	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 	struct mm_struct *mm;
 
-	if (!set || set->off || !set->exec || task->flags & PF_KTHREAD)
+	if (not_now(set, set && set->exec) || task->flags & PF_KTHREAD)
 		return 0;
 	if (!fill_begin(f, EV_SYSCALL_EXECVE_19_X, NPARAMS_SYSCALL_EXECVE_19_X))
 		return 0;
@@ -112,4 +188,194 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	put_text(f, BPF_CORE_READ(bprm, filename), PATH_SIZE);
 	fill_send(f);
 	return 0;
+}
+
+/* ---- who gets the children of a process that ends: the kernel's find_new_reaper(), done again */
+
+enum { MAX_THREADS = 30, MAX_ANCESTORS = 60 };
+
+SUB int thread_alive(struct scratch *s)
+{
+	struct walk *w = &s->walk;
+	struct list_head *at = (void *)w->from;
+	struct task_struct *t;
+
+	if (w->from == w->left)
+		return 0;			/* round: nobody is */
+	t = (void *)((char *)at - bpf_core_field_offset(struct task_struct, thread_node));
+	if (!(BPF_CORE_READ(t, flags) & PF_EXITING)) {
+		w->count = BPF_CORE_READ(t, pid);
+		return 0;
+	}
+	w->from = (__u64)BPF_CORE_READ(at, next);
+	return 1;
+}
+
+/* A thread of the process that goes on; 0: none; -1: too many to look at. */
+SUB int find_alive(struct fill *f, struct task_struct *task)
+{
+	struct walk *w = &f->s->walk;
+	struct list_head *head = MEMBER(BPF_CORE_READ(task, signal), struct signal_struct, thread_head);
+	int more = 1;
+
+	w->from = (__u64)BPF_CORE_READ(head, next);
+	w->left = (__u64)head;
+	w->count = 0;
+	for (int i = 0; i < MAX_THREADS && more; i++)
+		more = thread_alive(f->s);
+	return more ? -1 : (int)w->count;
+}
+
+/* The next ancestor: 1 go on, 0 it is the namespace's own reaper's turn, -1 found a subreaper in w->names[0]. */
+SUB int subreaper_next(struct scratch *s)
+{
+	struct walk *w = &s->walk;
+	struct task_struct *t = (void *)w->from;
+
+	if (BPF_CORE_READ(t, thread_pid, level) != w->left || t == (void *)w->names[1])
+		return 0;
+	if (task_is_subreaper(t)) {
+		w->names[0] = t;
+		return -1;
+	}
+	w->from = (__u64)BPF_CORE_READ(t, real_parent);
+	return 1;
+}
+
+SUB int find_reaper(struct fill *f, struct task_struct *task)
+{
+	struct walk *w = &f->s->walk;
+	struct pid_namespace *ns;
+	struct task_struct *init;
+	int pid = find_alive(f, task), more = 1;
+
+	if (pid)
+		return pid;
+	ns = task_pidns(task, PIDTYPE_PID);
+	init = BPF_CORE_READ(ns, child_reaper);
+	if (init == task)
+		return 0;
+	pid = BPF_CORE_READ(init, pid);
+	if (!task_has_subreaper(task))
+		return pid;
+	w->from = (__u64)BPF_CORE_READ(task, real_parent);
+	w->left = BPF_CORE_READ(task, thread_pid, level);
+	w->names[1] = init;
+	for (int i = 0; i < MAX_ANCESTORS && more == 1; i++)
+		more = subreaper_next(f->s);
+	if (more == 1)
+		return -1;
+	if (more == -1) {
+		struct task_struct *subreaper = (void *)w->names[0];
+		int alive = find_alive(f, subreaper);
+
+		return alive ? alive : pid;
+	}
+	return pid;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	struct probe_settings *set = settings();
+	struct fill fill_, *f = &fill_;
+	struct list_head *children;
+	struct task_struct *self;
+	__u32 code;
+
+	if (not_now(set, set && set->proc_exit))
+		return 0;
+	if (!fill_begin(f, EV_PROCEXIT_1_E, NPARAMS_PROCEXIT_1_E))
+		return 0;
+	f->task = self = current_task();
+	code = BPF_CORE_READ(self, exit_code);
+	put_s64(f, (__s32)code);
+	put_s64(f, code >> 8 & 0xff);
+	put_u8(f, (code & 0x7f) != 0 && (code & 0x7f) != 0x7f ? code & 0x7f : 0);
+	put_u8(f, (code & 0x80) != 0);
+	children = MEMBER(self, struct task_struct, children);
+	put_s64(f, BPF_CORE_READ(children, next) == children ? 0 : find_reaper(f, f->task));
+	fill_send(f);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ small ones, which may interrupt the others */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	struct probe_settings *set = settings();
+	struct fill fill_, *f = &fill_;
+
+	if (!set || set->off || !set->sched_switch)
+		return 0;
+	if (!fill_begin(f, EV_SCHEDSWITCH_6_E, NPARAMS_SCHEDSWITCH_6_E))
+		return 0;
+	f->task = prev;
+	put_s64(f, BPF_CORE_READ(next, pid));
+	put_u64(f, BPF_CORE_READ(prev, maj_flt));
+	put_u64(f, BPF_CORE_READ(prev, min_flt));
+	put_memory(f);
+	fill_send(f);
+	return 0;
+}
+
+/* Who sent a signal, if a process did. */
+INLINE __s32 sender_of(int sig, struct kernel_siginfo *info)
+{
+	enum { SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGTERM = 15, SIGCHLD = 17, SIGTSTP = 20, RT_MIN = 32,
+	       RT_MAX = 64 };
+
+	if (sig == SIGCHLD)
+		return BPF_CORE_READ(info, _sifields._sigchld._pid);
+	if (sig == SIGKILL || (sig >= RT_MIN && sig <= RT_MAX))
+		return BPF_CORE_READ(info, _sifields._kill._pid);
+	if ((sig == SIGHUP || sig == SIGINT || sig == SIGQUIT || sig == SIGTERM || sig == SIGTSTP) &&
+	    BPF_CORE_READ(info, si_code) <= 0)
+		return BPF_CORE_READ(info, _sifields._kill._pid);
+	return 0;
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(signal_deliver, int sig, struct kernel_siginfo *info, void *action)
+{
+	struct probe_settings *set = settings();
+	struct fill fill_, *f = &fill_;
+
+	if (not_now(set, set && set->signal_deliver) || !fill_begin(f, EV_SIGNALDELIVER_E, NPARAMS_SIGNALDELIVER_E))
+		return 0;
+	put_s64(f, info ? sender_of(sig, info) : 0);
+	put_s64(f, (__u32)bpf_get_current_pid_tgid());
+	put_u8(f, sig);
+	fill_send(f);
+	return 0;
+}
+
+INLINE int fault(bool wanted, unsigned long address, struct pt_regs *regs, unsigned long code)
+{
+	struct fill fill_, *f = &fill_;
+
+	if (not_now(settings(), wanted) || !fill_begin(f, EV_PAGE_FAULT_E, NPARAMS_PAGE_FAULT_E))
+		return 0;
+	put_u64(f, address);
+	put_u64(f, regs->ip);
+	/* present or not, write or read, user or kernel: a pair of bits each */
+	put_u32(f, (code & 1 ? 1 : 2) | (code & 2 ? 4 : 8) | (code & 4 ? 16 : 32) | (code & 8 ? 64 : 0) |
+		   (code & 16 ? 128 : 0));
+	fill_send(f);
+	return 0;
+}
+
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(fault_user, unsigned long address, struct pt_regs *regs, unsigned long code)
+{
+	struct probe_settings *set = settings();
+	return fault(set && set->fault_user, address, regs, code);
+}
+
+SEC("tp_btf/page_fault_kernel")
+int BPF_PROG(fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long code)
+{
+	struct probe_settings *set = settings();
+	return fault(set && set->fault_kernel, address, regs, code);
 }

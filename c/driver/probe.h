@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { PROBE_MAX_NR = 512, PROBE_MAX_EVENT = 1 << 16 };
+enum { PROBE_MAX_NR = 512, PROBE_MAX_EVENT = 1 << 16, PROBE_NO_CALL = 0xffff };
 
 /* Before each record, so that records of CPUs that share a ring tell whence they came. */
 struct probe_prefix {
@@ -18,7 +18,8 @@ struct probe_prefix {
 
 /* What tells the programs what to do; written at any time while they run. */
 struct probe_settings {
-	uint8_t wanted[PROBE_MAX_NR];	/* by x86-64 system call number */
+	uint64_t boot_ns;		/* when the machine started, ns since the epoch */
+	uint8_t wanted[PROBE_MAX_NR];	/* by x86-64 system call number: WANT_* */
 	uint8_t exec, proc_exit, sched_switch, signal_deliver, fault_user, fault_kernel;
 	uint8_t drop_failed;		/* calls that failed are not reported */
 	uint8_t off;			/* nothing is */
@@ -28,7 +29,12 @@ struct probe_settings {
 	uint16_t statsd_port;
 	uint8_t by_content;		/* more bytes also by protocol and port */
 	uint8_t reserved;
+	uint16_t code[PROBE_MAX_NR];	/* by x86-64 number: the portable code, for generic events */
+	uint16_t compat[PROBE_MAX_NR];	/* by i386 number: the x86-64 number, or PROBE_NO_CALL */
 };
+
+/* WANT_FAILED: only calls that failed; what became of the others is told elsewhere. */
+enum { WANT_ALL = 1, WANT_FAILED = 2 };
 
 enum probe_class {
 	CLASS_FORK, CLASS_EXEC, CLASS_EXIT, CLASS_OPEN, CLASS_CLOSE, CLASS_CONNECT, CLASS_FILE, CLASS_OTHER, CLASS_COUNT

@@ -143,18 +143,7 @@ static struct bpf_map *map_of(struct bpf_source *s, const char *name)
 	return map;
 }
 
-/* Values of the programs' constants lie in .rodata, which libbpf shows until they are loaded. */
-static void set_constants(struct bpf_source *s, uint64_t boot_ns)
-{
-	struct bpf_map *map = map_of(s, ".rodata");
-	size_t size;
-	void *value = (void *)bpf_map__initial_value(map, &size);
-
-	REQUIRE(value && size >= sizeof boot_ns);
-	memcpy(value, &boot_ns, sizeof boot_ns);
-}
-
-static int load(struct bpf_source *s, uint64_t boot_ns, struct err *err)
+static int load(struct bpf_source *s, struct err *err)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof opts, .object_name = "falco" };
 	int rc;
@@ -166,7 +155,6 @@ static int load(struct bpf_source *s, uint64_t boot_ns, struct err *err)
 		rc = load_failed(s, errno, err);
 		goto out;
 	}
-	set_constants(s, boot_ns);
 	bpf_map__set_max_entries(map_of(s, "rings"), s->ncpus);
 	bpf_map__set_max_entries(map_of(s, "counters"), s->ncpus);
 	bpf_map__set_max_entries(map_of(s, "scratches"), 2 * s->ncpus);
@@ -235,10 +223,17 @@ static int plug_calls(struct bpf_source *s, struct err *err)
 	return 0;
 }
 
-static void configure(struct bpf_source *s, const struct source_options *o)
+static void configure(struct bpf_source *s, const struct source_options *o, uint64_t boot_ns)
 {
 	struct probe_settings *set = s->settings;
 
+	for (uint32_t nr = 0; nr < PROBE_MAX_NR; nr++)
+		set->compat[nr] = PROBE_NO_CALL;
+#define COMPAT(i386, x86_64) set->compat[i386] = x86_64;
+#include "compat.def"
+#define SYSCALL(nr, sc, exit_event, flags) set->code[nr] = SC_##sc;
+#include "syscalls.def"
+	set->boot_ns = boot_ns;
 	set->snaplen = o->snaplen ? o->snaplen : SOURCE_SNAPLEN;
 	set->full_port_first = o->full_port_first;
 	set->full_port_last = o->full_port_last;
@@ -260,7 +255,7 @@ struct source *source_bpf_open(const struct source_options *options, struct err 
 	}
 	s->src.ops = &bpf_ops;
 	s->ncpus = (uint32_t)ncpus;
-	if (load(s, boot_ns, err) < 0)
+	if (load(s, err) < 0)
 		goto fail;
 	s->settings = map_memory(s, "settings_map", sizeof *s->settings, PROT_READ | PROT_WRITE);
 	s->counters = map_memory(s, "counters", s->ncpus * sizeof *s->counters, PROT_READ);
@@ -268,7 +263,7 @@ struct source *source_bpf_open(const struct source_options *options, struct err 
 		err_set(err, errno, "cannot map the memory of eBPF programs: %s", strerror(errno));
 		goto fail;
 	}
-	configure(s, options);
+	configure(s, options, boot_ns);
 	if (make_rings(s, options, boot_ns, err) < 0 || plug_calls(s, err) < 0)
 		goto fail;
 	return &s->src;
@@ -298,6 +293,12 @@ static int hook(struct bpf_source *s, enum hook which, bool wanted, struct err *
 	return 0;
 }
 
+/* A program that started is told of by process_exec(), which sees all ways to start one. */
+static uint8_t call_wanted(uint32_t sc)
+{
+	return sc == SC_EXECVE || sc == SC_EXECVEAT ? WANT_FAILED : WANT_ALL;
+}
+
 static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *err)
 {
 	struct bpf_source *s = (struct bpf_source *)src;
@@ -305,13 +306,18 @@ static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *
 	bool any = false;
 	int rc;
 
-#define SYSCALL(nr, sc, exit_event, flags) any |= set->wanted[nr] = codes[SC_##sc];
+#define SYSCALL(nr, sc, exit_event, flags) any |= set->wanted[nr] = codes[SC_##sc] ? call_wanted(SC_##sc) : 0;
 #include "syscalls.def"
 	set->exec = codes[SC_EXECVE] || codes[SC_EXECVEAT];
+	set->proc_exit = codes[SC_SCHED_PROCESS_EXIT];
+	set->sched_switch = codes[SC_SCHED_SWITCH];
+	set->signal_deliver = codes[SC_SIGNAL_DELIVER];
+	set->fault_user = codes[SC_PAGE_FAULT_USER];
+	set->fault_kernel = codes[SC_PAGE_FAULT_KERNEL];
 	const bool hooks[HOOKS] = {
-		[HOOK_SYS_EXIT] = any, [HOOK_EXEC] = set->exec, [HOOK_EXIT] = codes[SC_SCHED_PROCESS_EXIT],
-		[HOOK_SWITCH] = codes[SC_SCHED_SWITCH], [HOOK_SIGNAL] = codes[SC_SIGNAL_DELIVER],
-		[HOOK_FAULT_USER] = codes[SC_PAGE_FAULT_USER], [HOOK_FAULT_KERNEL] = codes[SC_PAGE_FAULT_KERNEL],
+		[HOOK_SYS_EXIT] = any, [HOOK_EXEC] = set->exec, [HOOK_EXIT] = set->proc_exit,
+		[HOOK_SWITCH] = set->sched_switch, [HOOK_SIGNAL] = set->signal_deliver,
+		[HOOK_FAULT_USER] = set->fault_user, [HOOK_FAULT_KERNEL] = set->fault_kernel,
 	};
 	for (int i = 0; i < HOOKS; i++)
 		if ((rc = hook(s, (enum hook)i, hooks[i], err)) < 0)

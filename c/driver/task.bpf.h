@@ -4,6 +4,8 @@
 #define FALCO_DRIVER_TASK_BPF_H
 
 #include "maps.bpf.h"
+#include "put.bpf.h"
+#include "fill.h"
 
 INLINE struct mm_struct *task_mm(struct task_struct *t)
 {
@@ -68,6 +70,25 @@ INLINE struct pid_namespace *task_pidns(struct task_struct *t, enum pid_type typ
 	return p ? pid_innermost(p).ns : NULL;
 }
 
+INLINE void put_memory(struct fill *f)
+{
+	struct mm_struct *mm = task_mm(f->task);
+
+	put_u32(f, mm_size(mm));
+	put_u32(f, mm_rss(mm));
+	put_u32(f, mm_swap(mm));
+}
+
+INLINE void put_caps(struct fill *f)
+{
+	put_u64(f, task_caps(f->task, cap_inheritable));
+	put_u64(f, task_caps(f->task, cap_permitted));
+	put_u64(f, task_caps(f->task, cap_effective));
+}
+
+/* A device as mknod() takes it, read as if it were one of the kernel's: that is what events have. */
+#define dev_wire_user(dev) dev_wire(dev)
+
 /* As stat() has it. */
 INLINE __u32 dev_wire(__u32 dev)
 {
@@ -129,13 +150,6 @@ INLINE enum layer file_layer(struct file *file)
 	return upper && BPF_CORE_READ(upper, d_inode, i_ino) ? LAYER_UPPER : LAYER_LOWER;
 }
 
-struct opened {
-	__u32 dev;
-	__u64 ino;
-	enum layer layer;
-	bool created;
-};
-
 INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
 {
 	struct opened o = { 0 };
@@ -152,6 +166,55 @@ INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
 	o.layer = file_layer(file);
 	o.created = BPF_CORE_READ(file, f_mode) & (1 << 20);
 	return o;
+}
+
+/* Flags of an open call: what was asked for, and what LOOK() saw. */
+INLINE __u32 open_wire(struct fill *f, __u32 flags)
+{
+	enum { F_CREATED = 1 << 14, F_UPPER = 1 << 15, F_LOWER = 1 << 16 };
+
+	return open_flags(flags) | (f->opened.created ? F_CREATED : 0) |
+	       (f->opened.layer == LAYER_UPPER ? F_UPPER : f->opened.layer == LAYER_LOWER ? F_LOWER : 0);
+}
+
+/* ------------------------------------------------------------------ values of the process's memory */
+
+INLINE __u64 user_timespec(struct fill *f, __u64 from)
+{
+	__u64 t[2] = { 0 };
+	__u32 narrow[2] = { 0 };
+
+	if (f->compat) {
+		bpf_probe_read_user(narrow, sizeof narrow, (void *)from);
+		return narrow[0] * 1000000000ULL + narrow[1];
+	}
+	bpf_probe_read_user(t, sizeof t, (void *)from);
+	return t[0] * 1000000000ULL + t[1];
+}
+
+INLINE void put_rlimit64(struct fill *f, __u64 from, bool readable, __u64 otherwise)
+{
+	__u64 r[2] = { 0 };
+
+	bpf_probe_read_user(r, sizeof r, (void *)from);
+	put_u64(f, readable ? r[0] : otherwise);
+	put_u64(f, readable ? r[1] : otherwise);
+}
+
+/* A struct rlimit, as two parameters. */
+INLINE void put_rlimit(struct fill *f, __u64 from, bool readable, __u64 otherwise)
+{
+	__u64 r[2] = { 0 };
+	__u32 narrow[2] = { 0 };
+
+	if (f->compat && !bpf_probe_read_user(narrow, sizeof narrow, (void *)from)) {
+		r[0] = narrow[0];
+		r[1] = narrow[1];
+	} else if (!f->compat) {
+		bpf_probe_read_user(r, sizeof r, (void *)from);
+	}
+	put_u64(f, readable ? r[0] : otherwise);
+	put_u64(f, readable ? r[1] : otherwise);
 }
 
 #endif

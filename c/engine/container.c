@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include "../array.h"
 #include "../map.h"
 #include "container.h"
 #include "container_match.h"
 
-enum { PLACES = 64 };
+enum { PLACES = 64, MAX_FRESH = 16384 };
 
 /* A process's control groups are those of its parent, as a rule: the latest answers are kept. */
 struct place {
@@ -18,6 +19,9 @@ struct containers {
 	uint64_t seed;
 	struct place places[PLACES];
 	struct container *told;
+	bool watched;
+	struct fresh_container *fresh;	/* those before `met` are given away */
+	uint32_t nfresh, fresh_cap, met;
 	uint32_t known;
 	size_t bytes, max_bytes;	/* of all metadata */
 	uint64_t overflow, bad;
@@ -202,6 +206,62 @@ bool containers_have_ip4(const struct containers *t, const uint8_t ip[4])
 
 /* ------------------------------------------------------------------ the place of a process */
 
+static void note_fresh(struct containers *t, struct container *c, struct str path)
+{
+	char *copy;
+
+	if (t->nfresh >= MAX_FRESH || !array_room(&t->fresh, t->nfresh, &t->fresh_cap, sizeof *t->fresh) ||
+	    !(copy = strndup(path.p, path.len))) {
+		t->overflow++;
+		return;
+	}
+	c->refs++;
+	t->fresh[t->nfresh++] = (struct fresh_container){ c, copy };
+}
+
+/* The container of these groups, with a reference of the caller's own; it is new if nobody had it before. */
+static struct container *place_of(struct containers *t, struct str groups)
+{
+	struct str id, path;
+	struct container *c;
+
+	if (!container_match(groups, &id, &path) || !(c = container_get(t, id)))
+		return NULL;
+	if (t->watched && c->refs == 1)
+		note_fresh(t, c, path);
+	return c;
+}
+
+void containers_watch(struct containers *t, bool on)
+{
+	t->watched = on;
+}
+
+bool containers_have_fresh(const struct containers *t)
+{
+	return t->met < t->nfresh;
+}
+
+bool containers_fresh(struct containers *t, struct fresh_container *fresh)
+{
+	if (t->met == t->nfresh) {
+		t->met = t->nfresh = 0;
+		return false;
+	}
+	*fresh = t->fresh[t->met++];
+	return true;
+}
+
+static void forget_fresh(struct containers *t)
+{
+	struct fresh_container f;
+
+	while (containers_fresh(t, &f)) {
+		free(f.path);
+		container_drop(t, f.container);
+	}
+}
+
 static void forget_place(struct containers *t, struct place *p)
 {
 	intern_drop(t->strings, p->cgroups);
@@ -212,13 +272,12 @@ static void forget_place(struct containers *t, struct place *p)
 struct container *containers_place(struct containers *t, struct istr *cgroups, struct str text)
 {
 	struct place *p = &t->places[cgroups->hash % PLACES];
-	struct str id;
 
 	if (cgroups->len != text.len)		/* there was no room for it */
-		return container_match(text, &id) ? container_get(t, id) : NULL;
+		return place_of(t, text);
 	if (p->cgroups != cgroups) {
 		forget_place(t, p);
-		p->container = container_match(text, &id) ? container_get(t, id) : NULL;
+		p->container = place_of(t, text);
 		p->cgroups = istr_ref(cgroups);
 	}
 	if (p->container)
@@ -228,7 +287,8 @@ struct container *containers_place(struct containers *t, struct istr *cgroups, s
 
 /* ------------------------------------------------------------------ life, counters */
 
-void containers_clear(struct containers *t)
+/* Of all, or of those that nothing but the table holds. */
+static void forget_info(struct containers *t, bool all)
 {
 	struct container *c, *next;
 	uint64_t key;
@@ -241,7 +301,7 @@ void containers_clear(struct containers *t)
 
 		for (; c; c = next) {
 			next = c->next;
-			if (c->info) {
+			if (c->info && (all || c->refs == 1)) {
 				set_info(t, c, NULL);
 				changed = true;
 			}
@@ -250,12 +310,24 @@ void containers_clear(struct containers *t)
 	}
 }
 
+void containers_forget_unused(struct containers *t)
+{
+	forget_info(t, false);
+}
+
+void containers_clear(struct containers *t)
+{
+	forget_fresh(t);
+	forget_info(t, true);
+}
+
 void containers_free(struct containers *t)
 {
 	if (!t)
 		return;
 	containers_clear(t);
 	map_free(&t->by_id);
+	free(t->fresh);
 	free(t);
 }
 

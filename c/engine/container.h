@@ -8,8 +8,8 @@
  * struct containers   all of them, by id. Metadata is bounded in bytes; what does not fit is counted.
  *
  * A process's container comes from its control groups alone. Metadata comes through containers_learn() and
- * containers_forget(), whose JSON is the one of container events. Captures are the only source so far; one that asks
- * a container runtime calls the same two.
+ * containers_forget(), whose JSON is the one of container events: out of captures, or from the runtimes of this host
+ * (runtime.h), which are asked about containers that containers_fresh() tells of.
  */
 #ifndef FALCO_CONTAINER_H
 #define FALCO_CONTAINER_H
@@ -43,6 +43,17 @@ void containers_learn(struct containers *t, struct str json);
 void containers_forget(struct containers *t, struct str json);
 /* The container of the last learn or forget; NULL: it failed. Borrowed until the next. */
 const struct container *containers_told(const struct containers *t);
+
+/* Containers met for the first time, oldest first, if they are watched for: a live source does. */
+struct fresh_container {
+	struct container *container;	/* the caller's reference from now on */
+	char *path;			/* of its control group, to be freed; the whole id is in it */
+};
+void containers_watch(struct containers *t, bool on);
+bool containers_have_fresh(const struct containers *t);
+bool containers_fresh(struct containers *t, struct fresh_container *fresh);	/* false: no more */
+/* Forgets what is known of containers that no process is in. */
+void containers_forget_unused(struct containers *t);
 
 /* Is this IPv4 address the one of some container? */
 bool containers_have_ip4(const struct containers *t, const uint8_t ip[4]);

@@ -170,14 +170,25 @@ bool container_match_path(struct str path, struct str *id)
 	return match_lxc(path, id) || match_libvirt(path, id) || match_bpm(path, id);
 }
 
-bool container_match(struct str cgroups, struct str *id)
+bool container_match(struct str cgroups, struct str *id, struct str *path)
 {
 	while (cgroups.len) {
-		struct str item = until(cgroups, (struct str){ "", 1 }), path;
+		struct str item = until(cgroups, (struct str){ "", 1 });
 
-		if (after(item, STR("="), &path) && container_match_path(path, id))
+		if (after(item, STR("="), path) && container_match_path(*path, id))
 			return true;
 		cgroups = behind(cgroups, item.len < cgroups.len ? item.len + 1 : item.len);
 	}
 	return false;
+}
+
+struct str container_whole_id(struct str path)
+{
+	struct str id = { 0 };
+
+	if (!match_digits(path, &id) && !match_containerd(path, &id))
+		return (struct str){ "", 0 };
+	if (id.len > CONTAINER_FULL_ID)		/* with what its runtime puts behind it */
+		id.len = CONTAINER_FULL_ID;
+	return id;
 }

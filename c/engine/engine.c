@@ -10,6 +10,7 @@
 #include "parse.h"
 #include "record.h"
 #include "ruleset.h"
+#include "runtime.h"
 #include "scap.h"
 
 struct engine {
@@ -22,6 +23,7 @@ struct engine {
 	struct live *live;		/* or this one; NULL: none */
 	uint32_t since_idle;		/* events that engine_next() kept to itself since it returned */
 	struct scap_rec rec;		/* the event at hand, as the source gave it */
+	struct runtime *runtime;	/* of a live source; NULL: containers have what captures say */
 	struct recorder *recorder;	/* NULL: nothing is written */
 	char *record_path;		/* wanted of the next source; NULL: nothing */
 	uint32_t record_flags;
@@ -56,6 +58,7 @@ void engine_free(struct engine *eng)
 	free(eng->record_path);
 	scap_close(eng->capture);
 	live_close(eng->live);
+	runtime_free(eng->runtime, &eng->st);
 	state_free(&eng->st);
 	arena_free(&eng->scratch);
 	free(eng);
@@ -68,6 +71,9 @@ static int start(struct engine *eng, struct scap_sink *sink, struct err *err)
 	eng->capture = NULL;
 	live_close(eng->live);
 	eng->live = NULL;
+	runtime_free(eng->runtime, &eng->st);
+	eng->runtime = NULL;
+	containers_watch(eng->st.containers, false);
 	recorder_close(eng->recorder, &eng->err);
 	eng->recorder = NULL;
 	*sink = load_sink(&eng->st);
@@ -86,6 +92,9 @@ int engine_open_live(struct engine *eng, const struct live_options *options, str
 
 	if (rc < 0)
 		return rc;
+	if (!(eng->runtime = runtime_new(&eng->st.host, options->containers, err)))
+		return -ENOMEM;
+	containers_watch(eng->st.containers, true);
 	if (!(eng->live = live_open(options, &eng->st, &sink, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, -1, err) : 0;
@@ -213,6 +222,28 @@ static int read_live(struct engine *eng, struct scap_rec *rec)
 	return rc ? NEXT_EVENT : NEXT_END;
 }
 
+/* What was learnt of a container stands before the event at hand, in numbers and in a recording. */
+static void container_learnt(void *ctx, struct str json)
+{
+	struct engine *eng = ctx;
+	struct scap_rec rec;
+
+	eng->delivered++;
+	if (!eng->recorder)
+		return;
+	runtime_event(&rec, eng->rec.ts, json);
+	recorder_insert(eng->recorder, &rec);	/* its failure stays, and is told by the next recorder_settle() */
+}
+
+static void meet_containers(struct engine *eng, struct thread *t)
+{
+	if (!eng->runtime || !containers_have_fresh(eng->st.containers))
+		return;
+	runtime_meet(eng->runtime, &eng->st, t);
+	runtime_poll(eng->runtime, &eng->st, container_learnt, eng);
+	eng->evt.h.num = eng->delivered;
+}
+
 int engine_next(struct engine *eng)
 {
 	struct scap_rec *rec = &eng->rec;
@@ -220,6 +251,7 @@ int engine_next(struct engine *eng)
 
 	if (!eng->capture && !eng->live)
 		return NEXT_END;
+	meet_containers(eng, NULL);		/* those of the start */
 	for (;;) {
 		if (eng->recorder && (rc = recorder_settle(eng->recorder)) < 0)
 			return record_failed(eng, rc);
@@ -228,6 +260,8 @@ int engine_next(struct engine *eng)
 		rc = eng->capture ? read_capture(eng, rec) : read_live(eng, rec);
 		if (rc == AGAIN)
 			continue;
+		if (rc == NEXT_IDLE && eng->runtime)
+			runtime_poll(eng->runtime, &eng->st, container_learnt, eng);
 		if (rc != NEXT_EVENT)
 			return rc;
 		arena_reset(&eng->scratch);
@@ -237,6 +271,7 @@ int engine_next(struct engine *eng)
 		if (eng->recorder)
 			recorder_before(eng->recorder);
 		parse_event(&eng->evt);
+		meet_containers(eng, eng->evt.thread);
 		if (eng->recorder)
 			recorder_after(eng->recorder, &eng->evt, rec);
 		if (!(rec->flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))

@@ -321,6 +321,23 @@ struct evt_head {
 /* NEXT_IDLE: a live source has nothing now, or went on for a while: time to look after other things. */
 enum next_result { NEXT_END = 0, NEXT_EVENT = 1, NEXT_STOPPED = 2, NEXT_IDLE = 3 };
 
+/* Where metadata of live containers comes from: plugins[container].init_config of falco.yaml. */
+enum runtime_engine {
+	RUNTIME_USE_DOCKER = 1, RUNTIME_USE_PODMAN = 2, RUNTIME_USE_CRI = 4, RUNTIME_USE_CONTAINERD = 8,
+	RUNTIME_USE_ALL = 15,
+};
+enum { RUNTIME_SOCKETS = 8, RUNTIME_SOCKET_PATH = 108, RUNTIME_LABEL_LEN = 100 };
+struct runtime_socket {
+	uint32_t engine;		/* RUNTIME_USE_DOCKER or _PODMAN: whose API it is; 0: none */
+	char path[RUNTIME_SOCKET_PATH];
+};
+struct runtime_options {
+	uint32_t engines;		/* RUNTIME_USE_* */
+	uint32_t label_max_len;		/* longer labels are left out */
+	struct runtime_socket sockets[RUNTIME_SOCKETS];
+};
+void runtime_defaults(struct runtime_options *options);
+
 struct engine *engine_new(const struct engine_limits *limits, struct err *err);	/* limits NULL: the defaults */
 void engine_free(struct engine *eng);
 /* path "-" is stdin. */
@@ -333,6 +350,7 @@ struct live_options {
 	uint32_t snaplen;		/* bytes of data that events keep */
 	uint32_t seconds;		/* after which engine_next() says NEXT_END; 0: never */
 	uint16_t full_port_first, full_port_last;	/* more bytes for these ports; last 0: none */
+	const struct runtime_options *containers;	/* NULL: the defaults */
 	bool drop_failed;		/* without calls that failed */
 	bool self;			/* with what this process does */
 };
@@ -416,6 +434,20 @@ void sys_sleep(uint32_t ms);				/* a signal ends it early */
 const char *sys_error_text(int err);			/* of errno or -errno; until the next call */
 uint32_t sys_page_size(void);
 int32_t sys_pid(void);
+int sys_link(const char *path, char *buf, uint32_t cap);	/* where it leads, cut; its length or -errno */
+/*
+ * Capabilities (sys_rights.c), as bits. Of what the process has, sys_keep_rights() leaves `keep` to the calling thread
+ * and to those it will start: call it before others are started. 0 or -errno.
+ */
+enum {
+	RIGHT_DAC_READ_SEARCH = 1 << 2, RIGHT_SYS_PTRACE = 1 << 19,
+	RIGHTS_TO_LOOK_UP = RIGHT_DAC_READ_SEARCH | RIGHT_SYS_PTRACE,	/* in /proc, and in files of runtimes */
+};
+enum rights_flags {
+	RIGHTS_FOR_PROGRAMS = 1,	/* programs that are started may have more: program_output */
+};
+int sys_rights(uint64_t *effective, uint64_t *permitted);
+int sys_keep_rights(uint64_t keep, uint32_t flags, struct err *err);
 const char *falco_version(void);
 /* What of upstream this program behaves like: tools that install rules and plugins ask, and rules files. */
 struct upstream_versions {

@@ -88,14 +88,30 @@ int live_next(struct live *l, struct scap_rec *rec)
 
 /* ------------------------------------------------------------------ what was not seen made */
 
+enum { ANCESTORS_LOOKED_UP = 16 };
+
+/* With its main thread and its ancestors, eldest first: a thread finds its place by a parent that is there. */
+static void look_up(struct live *l, int64_t tid, uint32_t ancestors)
+{
+	struct threads *threads = l->st->threads;
+	struct thread *t;
+	int64_t pid;
+
+	if (procfs_lookup(l->procfs, tid, &l->sink, &pid) != 1 || !(t = thread_find(threads, tid)))
+		return;
+	if (pid != tid) {
+		if (!thread_find(threads, pid))
+			look_up(l, pid, ancestors);
+	} else if (ancestors && t->ptid > 0 && !thread_find(threads, t->ptid)) {
+		look_up(l, t->ptid, ancestors - 1);
+	}
+	if ((t = thread_find(threads, tid)))
+		thread_adopt(threads, t);
+}
+
 static void look_up_thread(void *ctx, int64_t tid)
 {
-	struct live *l = ctx;
-	int64_t pid = -1;
-
-	if (procfs_lookup(l->procfs, tid, &l->sink, &pid) == 1 && pid > 0 && pid != tid &&
-	    !thread_find(l->st->threads, pid))
-		procfs_lookup(l->procfs, pid, &l->sink, &pid);
+	look_up(ctx, tid, ANCESTORS_LOOKED_UP);
 }
 
 /* ------------------------------------------------------------------ life */

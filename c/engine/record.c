@@ -147,6 +147,17 @@ void recorder_choose(struct recorder *r)
 	list(r);
 }
 
+int recorder_insert(struct recorder *r, const struct scap_rec *rec)
+{
+	struct scap_rec own = *rec;
+
+	if (r->flags & RECORD_ONLY)
+		return 0;
+	own.flags |= SCAP_STATE_ONLY;
+	r->nstate++;
+	return scap_write(r->out, &own);
+}
+
 int recorder_settle(struct recorder *r)
 {
 	struct scap_rec rec;

@@ -39,6 +39,8 @@ void recorder_before(struct recorder *r);
 /* The record must stay until recorder_settle(). */
 void recorder_after(struct recorder *r, const struct evt *e, const struct scap_rec *rec);
 void recorder_choose(struct recorder *r);
+/* Writes an event of the recorder's own before the one at hand, for state only. 0 or -errno, for good. */
+int recorder_insert(struct recorder *r, const struct scap_rec *rec);
 /* Writes the event at hand, or not. 0 or -errno, for good. */
 int recorder_settle(struct recorder *r);
 const char *recorder_error(const struct recorder *r);
