@@ -121,6 +121,17 @@ static int act_alone(char **v)
 	return run((char *[]){ v[0], NULL });
 }
 
+/* begin NAME SCRIPT: the shell, with nothing in its environment but what an act may count on */
+static int act_begin(char **v)
+{
+	char name[128];
+
+	snprintf(name, sizeof name, "ACT=%s", v[0]);
+	execve("/bin/sh", (char *[]){ "sh", v[1], NULL },
+	       (char *[]){ "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", name, NULL });
+	return complain("/bin/sh");
+}
+
 /* as UID COMMAND...: as another user */
 static int act_as(char **v)
 {
@@ -331,18 +342,6 @@ static struct sockaddr_in inet(const char *ip, const char *port)
 	return a;
 }
 
-/* connect IP PORT: whether anybody answers or not */
-static int act_connect(char **v)
-{
-	struct sockaddr_in a = inet(v[0], v[1]);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (fd < 0)
-		return complain("socket");
-	connect(fd, (struct sockaddr *)&a, sizeof a);
-	return 0;
-}
-
 /* A connection to ourselves: our end of it, or -1. */
 static int talk(const char *ip, const char *port)
 {
@@ -374,15 +373,15 @@ static int act_wire(char **v)
 	return run(v + 2);
 }
 
-/* unix PATH: connect, whether somebody listens or not */
+/* unix PATH: to a socket that is made for it */
 static int act_unix(char **v)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(a.sun_path, sizeof a.sun_path, "%s", v[0]);
-	connect(fd, (struct sockaddr *)&a, sizeof a);
-	return done_if(fd >= 0, "socket");
+	return done_if(!bind(server, (struct sockaddr *)&a, sizeof a) && !listen(server, 1) &&
+		       !connect(client, (struct sockaddr *)&a, sizeof a), v[0]);
 }
 
 /* packet: a packet socket, allowed or not */
@@ -402,8 +401,8 @@ static const struct {
 	{ "alone", 1, act_alone },
 	{ "as", 2, act_as },
 	{ "become-root", 0, act_become_root },
+	{ "begin", 2, act_begin },
 	{ "bpf", 0, act_bpf },
-	{ "connect", 2, act_connect },
 	{ "exchange", 2, act_exchange },
 	{ "fchmod", 2, act_fchmod },
 	{ "io-uring", 0, act_io_uring },
