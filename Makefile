@@ -131,6 +131,12 @@ $(B)/test/%: $(B)/test/%.o $(ENGINE_O)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
 
+# what the driver reports of system calls; runs as root where there is BTF
+$(B)/test/syscalls/syscalls: $(B)/test/syscalls/syscalls.o $(B)/c/driver/source_bpf.o $(B)/c/driver/ring.o
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) -lbpf
+$(B)/test/syscalls/syscalls.o: ALLFLAGS += -Wno-int-to-pointer-cast -Wno-return-type -Wno-shadow
+
 check: deps
 	$(Q).ci/check
 
@@ -146,7 +152,7 @@ fuzz: deps
 	$(Q)test/fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: test-programs
-test-programs: $(TESTS)
+test-programs: $(TESTS) $(B)/test/syscalls/syscalls
 
 # ---------------------------------------------------------------- installing
 # A configuration that is there already may be somebody's work: what is new goes beside it.

@@ -4,7 +4,7 @@
 --   local options, message, hint = cli.parse({ "-r", "rules.yaml" })
 --
 -- On success `options` holds
---   command          nil | "replay" | "events" | "record"
+--   command          nil | "replay" | "events" | "record" | "doctor"
 --   file             capture file of a command
 --   config, rules, set, validate, describe, seconds, format, print, pidfile ...   see the table below
 --   help             the help text, when it was asked for
@@ -122,10 +122,12 @@ local COMMANDS = {
   { name = "replay", doc = "Run rules over a capture file." },
   { name = "events", doc = "Print the events of a capture file, or of this host." },
   { name = "record", doc = "Write the events of this host to a capture file." },
+  { name = "doctor", doc = "Say whether a live capture would work here, and what to change." },
 }
 
 -- By command: what it alone has, and the options of all that go with it.
-local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common } }
+local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common },
+  doctor = { add_common } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
@@ -156,6 +158,10 @@ function ADD.record(parser)
   parser:option("-w --write", "The capture file, or - for standard output."):argname("<file>"):target("write")
   parser:option("--seconds", "End after this many seconds."):argname("<seconds>"):convert(seconds):target("seconds")
   add_write(parser)
+end
+
+function ADD.doctor(parser)
+  parser:flag("--json", "One JSON object."):target("event_json")
 end
 
 local WANTS_FILE = "this command wants a capture file, or - for standard input"

@@ -125,6 +125,12 @@ local function events(options)
   return require("events").run(config, options)
 end
 
+local function doctor(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return require("doctor").run(config, options)
+end
+
 local function run(options)
   local config = load_config(options)
   if not config then return 1 end
@@ -150,6 +156,7 @@ local function dispatch(options, args)
   if options.describe_all or options.describe then return describe(options) end
   if options.dump_ast or options.dump_code then return dump(options) end
   if options.command == "events" or options.command == "record" then return events(options) end
+  if options.command == "doctor" then return doctor(options) end
   return run(options)
 end
 

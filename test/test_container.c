@@ -536,9 +536,58 @@ static void another_section_knows_nothing(void **state)
 
 #define in_world(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
 
+static void metadata_is_written_as_it_was_read(void **state)
+{
+	static const char json[] =
+		"{\"container\":{\"type\":11,\"id\":\"abc\",\"full_id\":\"abcdef\",\"name\":\"n \\\"q\\\" \\u00e9\",\"privileged\":true,"
+		"\"imagerepo\":\"a/b\",\"imagetag\":\"1\",\"ip\":\"10.0.0.1\",\"pod_sandbox_id\":\"p\",\"labels\":{\"z\":\"1\",\"a\":\"2\"},"
+		"\"pod_sandbox_labels\":{\"k\":\"v\"},\"Mounts\":[{\"Source\":\"/s\",\"Destination\":\"/d\",\"Mode\":\"ro\",\"RW\":false,"
+		"\"Propagation\":\"rslave\"},{\"Source\":\"/t\",\"RW\":true}]}}";
+	struct container_info *a = container_info_parse(STR(json), NULL), *b;
+	char *text, *again;
+
+	assert_non_null(a);
+	assert_non_null(text = container_info_json(a));
+	assert_non_null(b = container_info_parse(str_of(text), NULL));
+	assert_str(b->type, "podman");
+	assert_str(b->name, "n \"q\" \xc3\xa9");
+	assert_str(b->labels.text, "a:2, z:1");
+	assert_str(b->pod_labels.text, "k:v");
+	assert_str(b->mounts_text, "/s:/d:ro:false:rslave,/t:::true:");
+	assert_str(b->sandbox_id, "p");
+	assert_true(b->privileged && b->has_ip4 && !b->host_pid);
+	assert_string_equal(again = container_info_json(b), text);
+	free(again);
+	free(text);
+	container_info_free(a);
+	container_info_free(b);
+}
+
+static void containers_with_metadata_are_walked(void **state)
+{
+	struct intern *strings = intern_new(1 << 20);
+	struct containers *t = containers_new(strings, 1 << 20);
+	struct containers_pos pos = { 0 };
+	uint32_t n = 0;
+	char json[64];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(json, sizeof json, "{\"id\":\"c%d\"}", i);
+		containers_learn(t, str_of(json));
+	}
+	containers_forget(t, STR("{\"id\":\"c7\"}"));
+	while (containers_next(t, &pos))
+		n++;
+	assert_int_equal(n, 99);
+	containers_free(t);
+	intern_free(strings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(metadata_is_written_as_it_was_read),
+		cmocka_unit_test(containers_with_metadata_are_walked),
 		cmocka_unit_test(ids_lie_in_cgroup_paths),
 		cmocka_unit_test(the_first_group_of_a_runtime_decides),
 		in_world(the_host_is_a_container_named_host),

@@ -76,7 +76,7 @@ static struct container_info *info;
 
 static void look_up(const char *id, const char *hint)
 {
-	struct quest q = { .options = &options, .root = str_of(tree) };
+	struct quest q = { .options = &options, .root = str_of(tree), .api = true };
 	char *json;
 
 	container_info_free(info);

@@ -192,6 +192,20 @@ const struct container_info *container_info(const struct container *c)
 	return c ? c->info : &host;
 }
 
+const struct container *containers_next(const struct containers *t, struct containers_pos *pos)
+{
+	struct container *c;
+	uint64_t key;
+
+	do {
+		c = pos->chained;
+		if (!c && !map_next(&t->by_id, &pos->at, &key, &c))
+			return NULL;
+		pos->chained = c->next;
+	} while (!c->info);
+	return c;
+}
+
 bool containers_have_ip4(const struct containers *t, const uint8_t ip[4])
 {
 	struct container *c;

@@ -55,6 +55,13 @@ bool containers_fresh(struct containers *t, struct fresh_container *fresh);	/* f
 /* Forgets what is known of containers that no process is in. */
 void containers_forget_unused(struct containers *t);
 
+/* Walks those with metadata; *pos from 0. The table must not change meanwhile. NULL: no more. */
+struct containers_pos {
+	uint32_t at;
+	struct container *chained;
+};
+const struct container *containers_next(const struct containers *t, struct containers_pos *pos);
+
 /* Is this IPv4 address the one of some container? */
 bool containers_have_ip4(const struct containers *t, const uint8_t ip[4]);
 

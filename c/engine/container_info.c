@@ -260,6 +260,71 @@ struct container_info *container_info_parse(struct str json, struct err *err)
 	return info;
 }
 
+/* ------------------------------------------------------------------ and back */
+
+static json_t *json_of(struct str s)
+{
+	return json_stringn(s.p, s.len);
+}
+
+static int type_number(struct str type)
+{
+	enum { UNKNOWN = 0xffff };
+
+	for (uint32_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (str_eq(types[i], type))
+			return (int)i;
+	return UNKNOWN;
+}
+
+static json_t *labels_json(const struct container_labels *labels)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < labels->n; i++) {
+		const struct container_label *l = &labels->sorted[i];
+		char *key = strndup(l->key.p, l->key.len);
+
+		if (key)
+			json_object_set_new(object, key, json_of(l->value));
+		free(key);
+	}
+	return object;
+}
+
+static json_t *mounts_json(const struct container_info *info)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < info->nmounts; i++) {
+		const struct container_mount *m = &info->mounts[i];
+
+		json_array_append_new(array, json_pack("{s:o, s:o, s:o, s:b, s:o}", "Source", json_of(m->source),
+						       "Destination", json_of(m->dest), "Mode", json_of(m->mode), "RW",
+						       (int)str_is(m->writable, "true"), "Propagation",
+						       json_of(m->propagation)));
+	}
+	return array;
+}
+
+char *container_info_json(const struct container_info *info)
+{
+	json_t *c = json_pack("{s:i, s:o, s:o, s:o}", "type", type_number(info->type), "labels",
+			      labels_json(&info->labels), "pod_sandbox_labels", labels_json(&info->pod_labels), "Mounts",
+			      mounts_json(info));
+	json_t *whole;
+	char *text;
+
+	for (uint32_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		json_object_set_new(c, texts[i].key, json_of(*(const struct str *)((const char *)info + texts[i].at)));
+	for (uint32_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+		json_object_set_new(c, flags[i].key, json_boolean(*(const bool *)((const char *)info + flags[i].at)));
+	whole = json_pack("{s:o}", "container", c);
+	text = json_dumps(whole, JSON_COMPACT);
+	json_decref(whole);
+	return text;
+}
+
 void container_info_free(struct container_info *info)
 {
 	free(info);

@@ -55,6 +55,8 @@ enum {
  */
 struct container_info *container_info_parse(struct str json, struct err *err);
 void container_info_free(struct container_info *info);		/* NULL allowed */
+/* The same backwards: a text to be freed. NULL: out of memory. */
+char *container_info_json(const struct container_info *info);
 
 /* NULL: no such label. */
 const struct str *container_label_find(const struct container_labels *labels, struct str key);

@@ -231,7 +231,7 @@ static void container_learnt(void *ctx, struct str json)
 	eng->delivered++;
 	if (!eng->recorder)
 		return;
-	runtime_event(&rec, eng->rec.ts, json);
+	container_event(&rec, eng->rec.ts, json);
 	recorder_insert(eng->recorder, &rec);	/* its failure stays, and is told by the next recorder_settle() */
 }
 

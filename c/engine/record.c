@@ -103,11 +103,37 @@ struct scap_sink recorder_sink(struct recorder *r, struct scap_sink state)
 	};
 }
 
+void container_event(struct scap_rec *rec, uint64_t ts, struct str json)
+{
+	*rec = (struct scap_rec){ .ts = ts, .tid = -1, .code = EV_CONTAINER_JSON_2_E, .nparams = 1 };
+	rec->param[0] = (struct scap_param){ (const uint8_t *)json.p, json.len + 1 };
+}
+
+/* What is known of containers has no list: it is told by events, which stand at the head of the section. */
+static void list_containers(struct recorder *r)
+{
+	struct containers_pos pos = { 0 };
+	const struct container *c;
+	struct scap_rec rec;
+	char *json;
+
+	while ((c = containers_next(r->st->containers, &pos))) {
+		if (!(json = container_info_json(c->info)))
+			continue;
+		container_event(&rec, r->rec ? r->rec->ts : 0, str_of(json));
+		rec.flags |= SCAP_STATE_ONLY;
+		scap_write(r->out, &rec);	/* its failure stays */
+		free(json);
+	}
+}
+
 /* Lists the state if the section has no lists yet. */
 static void list(struct recorder *r)
 {
-	if (!r->listed)
+	if (!r->listed) {
 		dump_state(r->st, &r->to_file);
+		list_containers(r);
+	}
 	r->listed = true;
 }
 

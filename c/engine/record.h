@@ -39,6 +39,8 @@ void recorder_before(struct recorder *r);
 /* The record must stay until recorder_settle(). */
 void recorder_after(struct recorder *r, const struct evt *e, const struct scap_rec *rec);
 void recorder_choose(struct recorder *r);
+/* The event that tells of a container; its parameter is `json`, which has a NUL behind it. */
+void container_event(struct scap_rec *rec, uint64_t ts, struct str json);
 /* Writes an event of the recorder's own before the one at hand, for state only. 0 or -errno, for good. */
 int recorder_insert(struct recorder *r, const struct scap_rec *rec);
 /* Writes the event at hand, or not. 0 or -errno, for good. */

@@ -107,7 +107,7 @@ char *runtime_lookup(const struct quest *q)
 	for (uint32_t i = 0; !meta && i < sizeof standard / sizeof standard[0]; i++)
 		if (q->options->engines & standard[i].engines)
 			meta = standard[i].find(q, standard[i].dir);
-	if (!meta)
+	if (!meta && q->api)
 		meta = api_find(q);
 	if (!meta)
 		return NULL;
@@ -186,10 +186,22 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Looks up, and notices when that takes too long: of files alone it does not. */
+static void answer(struct question *q, uint64_t *api_from)
+{
+	uint64_t since = now_ns();
+
+	q->quest.api = q->tries > 0 && since >= *api_from;
+	q->answer = runtime_lookup(&q->quest);
+	if (now_ns() - since > RUNTIME_API_SLOW_MS * 1000000ull)
+		*api_from = now_ns() + RUNTIME_API_PAUSE_MS * 1000000ull;
+}
+
 static void *work(void *arg)
 {
 	struct runtime *r = arg;
 	struct question *q;
+	uint64_t api_from = 0;
 
 	pthread_mutex_lock(&r->lock);
 	for (;;) {
@@ -198,7 +210,7 @@ static void *work(void *arg)
 		if (r->stop)
 			break;
 		pthread_mutex_unlock(&r->lock);
-		q->answer = runtime_lookup(&q->quest);
+		answer(q, &api_from);
 		pthread_mutex_lock(&r->lock);
 		push(&r->answered, q);
 		pthread_cond_signal(&r->answered_cond);
@@ -373,8 +385,7 @@ static struct question *question_new(struct runtime *r, struct state *st, const 
 	struct str id = container_whole_id(str_of(f->path));
 	struct question *q;
 
-	if (!id.len || id.len > RUNTIME_MAX_ID || r->open >= RUNTIME_MAX_QUEUE || !start(r) ||
-	    !(q = calloc(1, sizeof *q)))
+	if (!id.len || id.len > RUNTIME_MAX_ID || !start(r) || !(q = calloc(1, sizeof *q)))
 		return NULL;
 	q->container = f->container;
 	q->quest.options = &r->options;
@@ -420,12 +431,12 @@ void runtime_meet(struct runtime *r, struct state *st, struct thread *t)
 	struct fresh_container f;
 	uint32_t n = 0;
 
-	while (containers_fresh(st->containers, &f)) {
+	/* those that find no room now stay fresh */
+	while (r->open < RUNTIME_MAX_QUEUE && containers_fresh(st->containers, &f)) {
 		struct question *q = question_new(r, st, &f, t);
 
 		free(f.path);
 		if (!q) {
-			r->counts.dropped += r->open >= RUNTIME_MAX_QUEUE;
 			container_drop(st->containers, f.container);
 			continue;
 		}
@@ -507,10 +518,4 @@ void runtime_poll(struct runtime *r, struct state *st, void (*learnt)(void *ctx,
 		r->swept = now;
 		containers_forget_unused(st->containers);
 	}
-}
-
-void runtime_event(struct scap_rec *rec, uint64_t ts, struct str json)
-{
-	*rec = (struct scap_rec){ .ts = ts, .tid = -1, .code = EV_CONTAINER_JSON_2_E, .nparams = 1 };
-	rec->param[0] = (struct scap_param){ (const uint8_t *)json.p, json.len + 1 };
 }

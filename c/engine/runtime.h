@@ -22,7 +22,6 @@
 
 #include "ffi.h"
 #include "host.h"
-#include "scap.h"
 #include "state.h"
 
 struct runtime;
@@ -33,7 +32,9 @@ enum runtime_bounds {
 	RUNTIME_RETRY_MS = 50,			/* before the second, four times as long before each later one */
 	RUNTIME_WAIT_MS = 20,			/* that one event waits for an answer */
 	RUNTIME_WAIT_SUM_MS = 200,		/* that events of one second wait altogether */
-	RUNTIME_API_MS = 2000,			/* for an API's answer, in the thread */
+	RUNTIME_API_MS = 2000,			/* for an API's answer, in the thread; not on the first try */
+	RUNTIME_API_SLOW_MS = 1000,		/* an API that takes longer is left alone */
+	RUNTIME_API_PAUSE_MS = 30000,		/* for so long: the other containers wait behind it */
 };
 
 /* NULL: out of memory, or no thread to be had. options NULL: the defaults. */
@@ -45,13 +46,9 @@ void runtime_free(struct runtime *r, struct state *st);	/* NULL allowed; waits f
 void runtime_meet(struct runtime *r, struct state *st, struct thread *t);
 /* Learns what was answered. `learnt`, which may be NULL, sees each JSON text once it is in the tables. */
 void runtime_poll(struct runtime *r, struct state *st, void (*learnt)(void *ctx, struct str json), void *ctx);
-/* The event that a capture tells the same by; its parameter points to `json`, which must end in a NUL behind it. */
-void runtime_event(struct scap_rec *rec, uint64_t ts, struct str json);
-
 struct runtime_counts {
 	uint64_t asked, answered, unknown;	/* containers; unknown: after all tries */
 	uint64_t late;				/* answers that the first event did not wait for */
-	uint64_t dropped;			/* not asked: too many waited */
 	uint64_t waited_ns;
 };
 void runtime_counts(const struct runtime *r, struct runtime_counts *counts);

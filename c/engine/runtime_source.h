@@ -29,6 +29,7 @@ struct quest {
 	struct str root;			/* in front of the host's paths */
 	char id[RUNTIME_MAX_ID + 1];		/* whole */
 	char path[RUNTIME_PATH];		/* of its control group */
+	bool api;				/* ask the API too */
 	uint32_t nhints;
 	char hints[RUNTIME_MAX_HINTS][RUNTIME_PATH];
 };
