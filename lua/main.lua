@@ -134,8 +134,8 @@ end
 local function run(options)
   local config = load_config(options)
   if not config then return 1 end
-  if not config.path and options.command ~= "replay" and not config.given.engine then
-    return fail(("there is no configuration file %s; name one with -c, or run `falco replay FILE -r RULES`")
+  if not config.path and options.command ~= "replay" and not config.given.engine and #options.rules == 0 then
+    return fail(("there is no configuration file %s; name one with -c, or rules with -r")
       :format(require("conf").default_path()))
   end
   return require("run").run(config, options)

@@ -134,8 +134,7 @@ static_fields: {a: b}
       "watch_config_files=true", "log_syslog=true", "outputs_queue.capacity=10", "output_timeout=1",
       "libs_logger.severity=debug", "syscall_event_timeouts.max_consecutives=9", "syscall_event_drops.threshold=0.5",
       "syscall_event_drops.actions=exit", "syscall_event_drops.rate=1", "syscall_event_drops.max_burst=9",
-      "syscall_event_drops.simulate_drops=true", "base_syscalls.custom_set=[close]", "base_syscalls.repair=true",
-      "base_syscalls.all=true", "falco_libs.snaplen=200", "falco_libs.thread_table_auto_purging_interval_s=1",
+      "syscall_event_drops.simulate_drops=true", "falco_libs.thread_table_auto_purging_interval_s=1",
       "falco_libs.thread_table_auto_purging_thread_timeout_s=1", "buffer_format_base64=true", "webserver.enabled=true",
       "capture.enabled=true", "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
     }

@@ -58,6 +58,9 @@ struct percpu_counter {
 struct mm_struct___new {
 	struct percpu_counter rss_stat[4];
 };
+struct mm_struct___old {
+	struct mm_rss_stat rss_stat;
+};
 
 /* 6.3 (f122a08b197d): a set of capabilities is one 64-bit number, before two of 32; the bits lie the same */
 struct cred___caps {
@@ -144,13 +147,14 @@ enum mm_counter { MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES };
 
 INLINE __s64 mm_count(struct mm_struct *mm, enum mm_counter which)
 {
-	char *at = MEMBER(mm, struct mm_struct___new, rss_stat);
+	char *at;
 	__s64 n = 0;
 
 	if (bpf_core_type_exists(struct mm_rss_stat))
-		at += which * sizeof n;
+		at = (char *)MEMBER(mm, struct mm_struct___old, rss_stat) + which * sizeof n;
 	else
-		at += which * bpf_core_type_size(struct percpu_counter) + bpf_core_field_offset(struct percpu_counter, count);
+		at = (char *)MEMBER(mm, struct mm_struct___new, rss_stat) + which * bpf_core_type_size(struct percpu_counter) +
+		     bpf_core_field_offset(struct percpu_counter, count);
 	bpf_probe_read_kernel(&n, sizeof n, at);
 	return n;
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 #include "../driver/source.h"
 #include "live.h"
+#include "load.h"
 #include "procfs.h"
 #include "scap_shape.h"
 
@@ -135,7 +136,7 @@ struct live *live_open(const struct live_options *options, struct state *st, con
 		goto fail;
 	}
 	l->st = st;
-	l->sink = *sink;
+	l->sink = load_sink(st);	/* of look-ups: a capture that is being written has its lists behind it */
 	l->pause_ns = PAUSE_NS;
 	if (!(l->source = source_bpf_open(&driver, err)))
 		goto fail;
