@@ -25,6 +25,13 @@ local function names(map)
   return #list > 0 and table.concat(list, "; ") or "nothing"
 end
 
+local function size_of(path)
+  local f = io.open(path, "rb")
+  local size = f and f:seek("end") or 0
+  if f then f:close() end
+  return size
+end
+
 -- Lines of alerts as often as they come: { [line] = count }
 local function counted(alerts)
   local map = {}
@@ -68,11 +75,15 @@ return function(tool, watch)
     set.job = watch.start{ "-c", watch.config{ rules = set.rules, live = true, all_rules = set.all_rules }, "-U" }
   end
   for _, set in ipairs(sets) do
-    tool.check(watch.wait_until_seen(set.job), "%s: nothing is seen after a minute", set.name)
+    if not tool.check(watch.wait_until_seen(set.job), "%s: nothing is seen after four minutes", set.name) then
+      tool.check_run(watch.stop(set.job), false, "%s", set.name)
+      return
+    end
   end
-  -- the recorder does not tell when it sees; its own check is below, that it has the first act
+  -- the recorder does not tell when it sees, but its file grows then
+  local deadline = tool.now() + 240
+  while size_of(capture) == 0 and tool.now() < deadline do watch.sleep(0.2) end
   watch.sleep(1)
-  watch.probe()
 
   local performed = tool.run{ "test/acts/run", timeout = 120, unpack(chosen) }
   tool.check_run(performed, performed.code == 0, "the acts: %s", tool.how(performed))

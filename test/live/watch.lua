@@ -75,7 +75,7 @@ append_output:
 
   -- Loading takes a second or so here, and longer in an emulated machine.
   function M.wait_until_seen(job, seconds)
-    local deadline = tool.now() + (seconds or 60)
+    local deadline = tool.now() + (seconds or 240)
     while tool.now() < deadline and M.is_running(job) do
       M.probe()
       M.sleep(0.2)
