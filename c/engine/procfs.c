@@ -50,6 +50,7 @@ static void forget(struct procfs *p)
 	map_free(&p->mount_spaces);
 	map_free(&p->pid_spaces);
 	p->pid_spaces_read = false;
+	p->group2_len = 0;
 }
 
 void procfs_free(struct procfs *p)

@@ -222,21 +222,39 @@ static uint32_t managed(struct procfs *p, struct str path)
 	return bits;
 }
 
-/* Fills those groups that are still empty from the path in the second hierarchy. */
-static void place_in_second(struct procfs *p, struct str path, struct str group[CONTROLLERS])
+/* Finds the groups that manage what is in `path`, into p->managed2. */
+static void ask_second(struct procfs *p, struct str path)
 {
-	while (p->cgroup2[0] && path.len > 1 && path.len < PATH_ROOM) {
+	memcpy(p->group2, path.p, path.len);
+	p->group2_len = path.len;
+	memset(p->managed2, 0, sizeof p->managed2);
+	while (path.len > 1) {
 		uint32_t bits = managed(p, path), missing = 0;
 
 		for (uint32_t i = 0; i < CONTROLLERS; i++) {
-			if (bits & 1u << i && !group[i].len)
-				group[i] = path;
-			missing += !group[i].len && controllers[i].name2;
+			if (bits & 1u << i && !p->managed2[i])
+				p->managed2[i] = path.len;
+			missing += !p->managed2[i] && controllers[i].name2;
 		}
 		if (!missing)
 			break;
 		path.len = (uint32_t)str_rfind(path, '/');
 	}
+}
+
+/* Fills those groups that are still empty from the path in the second hierarchy. Threads of a process are in the same
+ * one, as a rule. */
+static void place_in_second(struct procfs *p, struct str path, struct str group[CONTROLLERS])
+{
+	_Static_assert(sizeof p->managed2 / sizeof p->managed2[0] == CONTROLLERS, "one for each");
+
+	if (!p->cgroup2[0] || path.len <= 1 || path.len >= PATH_ROOM || path.p[0] != '/')
+		return;
+	if (!str_eq(path, (struct str){ p->group2, p->group2_len }))
+		ask_second(p, path);
+	for (uint32_t i = 0; i < CONTROLLERS; i++)
+		if (!group[i].len)
+			group[i] = (struct str){ path.p, p->managed2[i] };
 }
 
 /* Seen from within a control group namespace, groups outside of it begin with "/..". */

@@ -87,6 +87,8 @@ struct procfs {
 	uint32_t period_lookups;
 	long ticks;			/* of the clock per second */
 	char cgroup2[PATH_ROOM];	/* where the second hierarchy is mounted, below the root; empty: nowhere */
+	char group2[PATH_ROOM];		/* the last group asked about there, and for each controller, how much of the */
+	uint32_t group2_len, managed2[5];	/* path is the group that it manages; 0: none */
 	char lines[LINE_ROOM], link[LINK_ROOM];
 	char exe[LINK_ROOM], cwd[LINK_ROOM], chroot[LINK_ROOM];
 	char args[BLOB_ROOM + 1], env[BLOB_ROOM + 1], cgroups[BLOB_ROOM + 1], comm[32], name[PATH_TEXT + 1];
