@@ -180,7 +180,7 @@ function M.check(ok, format, ...)
   M.checks = M.checks + 1
   if not ok then
     M.failures = M.failures + 1
-    if M.failures <= 30 then print("FAILED: " .. format:format(...)) end
+    if M.failures <= (tonumber(os.getenv("FALCO_TEST_FAILURES")) or 30) then print("FAILED: " .. format:format(...)) end
   end
   return ok
 end

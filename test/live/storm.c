@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A storm of system calls on one CPU:
+ *
+ *	storm CPU WHAT ROUNDS		getppid | readwrite | openclose | forkexec
+ *
+ * Prints the nanoseconds that one round took on average, and how many system calls one round of it is. `storm exit` is
+ * what forkexec starts.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *self;
+static int ends[2];
+
+static void one_getppid(void)
+{
+	syscall(SYS_getppid);
+}
+
+static void one_readwrite(void)
+{
+	char c = 0;
+
+	if (write(ends[1], &c, 1) != 1 || read(ends[0], &c, 1) != 1)
+		_exit(1);
+}
+
+static void one_openclose(void)
+{
+	close(open("/etc/hostname", O_RDONLY));
+}
+
+static void one_forkexec(void)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execl(self, self, "exit", (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static const struct {
+	const char *name;
+	void (*round)(void);
+	int calls;
+} storms[] = {
+	{ "getppid", one_getppid, 1 },
+	{ "readwrite", one_readwrite, 2 },
+	{ "openclose", one_openclose, 2 },
+	{ "forkexec", one_forkexec, 1 },
+};
+
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "exit"))
+		return 0;
+	if (argc != 4)
+		return 2;
+	cpu_set_t cpus;
+	CPU_ZERO(&cpus);
+	CPU_SET(atoi(argv[1]), &cpus);
+	long rounds = atol(argv[3]);
+	self = "/proc/self/exe";
+	if (sched_setaffinity(0, sizeof cpus, &cpus) || pipe(ends) || rounds <= 0)
+		return 1;
+	for (size_t i = 0; i < sizeof storms / sizeof storms[0]; i++) {
+		if (strcmp(argv[2], storms[i].name))
+			continue;
+		double began = now_ns();
+		for (long n = 0; n < rounds; n++)
+			storms[i].round();
+		printf("%.1f %d\n", (now_ns() - began) / (double)rounds, storms[i].calls);
+		return 0;
+	}
+	return 2;
+}
