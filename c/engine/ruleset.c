@@ -189,6 +189,13 @@ static bool parse_index(struct str s, uint32_t *index)
 	return s.len > 0;
 }
 
+static bool is_negative(struct str s)
+{
+	uint32_t ignored;
+
+	return s.len && s.p[0] == '-' && parse_index((struct str){ s.p + 1, s.len - 1 }, &ignored);
+}
+
 /* Fills `arg` from its text, or says why the field does not take it. */
 static int parse_arg(const struct field_def *def, struct str text, struct field_arg *arg, struct err *err)
 {
@@ -212,7 +219,7 @@ static int parse_arg(const struct field_def *def, struct str text, struct field_
 	arg->key = text;
 	arg->is_index = parse_index(text, &arg->index);
 	if (!arg->is_index && !(info->arg & (ARG_KEY | ARG_DOT))) {
-		if (info->arg & ARG_REQUIRED)
+		if (info->arg & ARG_REQUIRED || !is_negative(text))
 			return err_set(err, EINVAL, "%s: the argument must be a number, not %s", info->name,
 				       quote(text).text);
 		arg->given = false;		/* as if there were none: that is how the field always worked */

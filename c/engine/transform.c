@@ -455,6 +455,8 @@ int transform_check(struct expr *x, struct err *err)
 {
 	const struct transformer_row *row = &rows[x->transformer];
 
+	if (x->ninputs > row->most && row->most > row->least)
+		return err_set(err, EINVAL, "%s() takes at most %u inputs, not %u", row->name, row->most, x->ninputs);
 	if (x->ninputs < row->least || x->ninputs > row->most)
 		return err_set(err, EINVAL, "%s() takes %s%u input%s, not %u; use it like %s", row->name,
 			       row->most > row->least ? "at least " : "", row->least, row->least == 1 ? "" : "s",

@@ -21,6 +21,7 @@ M.MAX_CHECKS = 50000		-- of one rule, with all its macros
 M.MAX_DEPTH = 1200		-- of its tree
 local MAX_TEXT = 4 * 1024 * 1024	-- of one condition, lists replaced
 local MAX_TEXTS = 16 * 1024 * 1024	-- what lists may add to all of them
+local MAX_MOVED = 2 * 1000 * 1000	-- pieces that are moved along while lists are replaced, in all
 local MAX_ITEMS = 500000	-- of all lists, lists inside lists dissolved
 local MAX_NESTED = 200		-- lists inside lists, macros inside macros, when redefinitions turn their order around
 
@@ -122,13 +123,37 @@ local function find_name(text, name, at)
   end
 end
 
--- Replaces every occurrence of one list. An empty list takes a comma beside it along. nil: the text gets too long.
-local function substitute_one(state, source, list)
+-- The next word from byte `at` on that names one of the lists: where it begins and stops, and the list.
+local function find_any(text, lists, at)
+  while true do
+    local from, word, stop = text:match("()(" .. WORD .. ")()", at)
+    if not from or lists[word] then
+      return from, stop, lists[word]
+    end
+    at = stop
+  end
+end
+
+local function is_empty(list)
+  return #list.flat == 0 or (#list.flat == 1 and list.flat[1].text == "")
+end
+
+-- Replaces every occurrence of one list, or of all of `group` (by name) in one go. An empty list takes a comma beside it
+-- along. nil: the text gets too long.
+local function substitute_one(state, source, list, group)
   local text = source.text
-  local from, stop = find_name(text, list.name, 1)
+  local function find(at)
+    if group then
+      return find_any(text, group, at)
+    end
+    local from, stop = find_name(text, list.name, at)
+    return from, stop, list
+  end
+  local from, stop, found = find(1)
   if not from then
     return source
   end
+  state.moved = (state.moved or 0) + #source.segs
   local out, copied = rope.new(source.texts), 1
   while from do
     local use, at = rope.origin(source, from)
@@ -138,7 +163,7 @@ local function substitute_one(state, source, list)
     while is_blank(text, stop) do
       stop = stop + 1
     end
-    if #list.flat == 0 or (#list.flat == 1 and list.flat[1].text == "") then
+    if is_empty(found) then
       if from > copied and text:sub(from - 1, from - 1) == "," then
         from = from - 1
       elseif text:sub(stop, stop) == "," then
@@ -146,17 +171,19 @@ local function substitute_one(state, source, list)
       end
     end
     rope.copy(out, source, copied, from - 1)
-    rope.add(out, " ", use, at)
-    rope.add_block(out, block_of(state, list), use, at)
+    if from > copied or copied == 1 then	-- else there is the blank behind the list before
+      rope.add(out, " ", use, at)
+    end
+    rope.add_block(out, block_of(state, found), use, at)
     rope.add(out, " ", use, at)
     if out.len > MAX_TEXT then
       return nil
     end
+    found.used = true
     copied = stop
-    from, stop = find_name(text, list.name, copied)
+    from, stop, found = find(copied)
   end
   rope.copy(out, source, copied, #text)
-  list.used = true
   return rope.finish(out)
 end
 
@@ -199,13 +226,31 @@ local function named_inside(state, list)
   return list.inside
 end
 
+-- Lists of queue[i], queue[i + 1] ... by name that may be replaced in one go, since none of them brings the name of a list or
+-- takes a comma along; and the last of them. nil: there are not two of them.
+local function group_at(state, queue, i)
+  local group, k = {}, i
+  while queue[k] and not is_empty(queue[k]) and not queue[k].name:find("[" .. DELIMITERS .. "]")
+    and #named_inside(state, queue[k]) == 0 do
+    group[queue[k].name] = queue[k]
+    k = k + 1
+  end
+  if k > i + 1 then
+    return group, k - 1
+  end
+end
+
 local function replace_lists(state, source, queue)
   local i = 1
   while queue[i] do
     local list, before = queue[i], source
-    source = substitute_one(state, source, list)
+    local group, last = group_at(state, queue, i)
+    source = substitute_one(state, source, list, group)
+    i = last or i
     if not source then
       return nil, ("with its lists the condition is longer than %d bytes"):format(MAX_TEXT)
+    elseif (state.moved or 0) > MAX_MOVED then
+      return nil, "conditions name too many lists, or lists of lists, to replace them all"
     end
     for _, inner in ipairs(source ~= before and named_inside(state, list) or {}) do
       if inner.place > list.place then	-- those before had their turn
@@ -305,7 +350,8 @@ local function undefined(state, node, user)
   local later = state.macros.by_name[name]
   local more = {}
   if later then
-    more.hint = "macros can only be used after their definition"
+    more.hint = user.in_macro and "macros can only use macros that are defined before them"
+      or "rules can only use macros of their own file and of those before it"
     more.notes = { { place = later.name_node or later.node, message = "it is defined here" } }
   elseif state.lists.by_name[name] then
     more.hint = ("'%s' is a list; lists are used like  field in (%s)"):format(name, name)
@@ -434,7 +480,7 @@ function M.macros(state)
     end
   end
   for _, macro in ipairs(state.macros.order) do
-    if not macro.broken and not M.resolve(state, macro.ast, { ctx = macro.ctx, sees = macro.visibility }) then
+    if not macro.broken and not M.resolve(state, macro.ast, { ctx = macro.ctx, sees = macro.visibility, in_macro = true }) then
       macro.broken = true
     end
   end

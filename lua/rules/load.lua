@@ -489,7 +489,7 @@ local function change_rule(state, ctx, map, name, name_node, over)
   for _, key in ipairs(sorted_keys(over.replace)) do
     replace_key(ctx, map, rule, key)
   end
-  rule.visibility = next_index(state)
+  rule.visibility, rule.sees = next_index(state), nil	-- what it says now may use macros of this file
 end
 
 local function override_rule(state, ctx, map, name, name_node, over)

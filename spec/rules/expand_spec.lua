@@ -34,6 +34,13 @@ describe("lists", function()
     assert.equal("proc.name in (l, a)", expanded(list("l", "[a]"), "proc.name in ('l', l)"))
   end)
 
+  it("may stand side by side", function()
+    local text = list("l", "[a]") .. list("m", "[b, c]") .. list("e", "[]") .. list("n", "[d, l]")
+    assert.equal("proc.name in (a, b, c, d, a, b, c)", expanded(text, "proc.name in (l,m, n , m)"))
+    assert.equal("proc.name in (b, c, a)", expanded(text, "proc.name in (e, m, e, l, e)"))
+    assert.equal('proc.name in ("x a b, c a y", z)', expanded(text, 'proc.name in ("x l m l y", z)'))
+  end)
+
   it("get quotes around items with blanks, unless they have some", function()
     assert.equal('proc.name in ("a b", "c d", e)', expanded(list("l", [=[[a b, '"c d"', e]]=]), "proc.name in (l)"))
   end)
@@ -125,6 +132,20 @@ describe("macros", function()
     support.good{ macro("m", "proc.name = a"), support.rule("r", "m") }
     local _, diags = support.load{ support.rule("r", "m"), macro("m", "proc.name = a") }
     assert.same({ "5:14: undefined macro 'm'" }, support.messages(diags))
+    assert.truthy(diags:render():find("rules can only use macros of their own file", 1, true))
+  end)
+
+  it("are seen by a rule of an earlier file that their file changes", function()
+    local rule, more = support.rule("r", "evt.type = open"), macro("m", "proc.name = a")
+    for _, how in ipairs{ "append: true", "override: {condition: append}", "override: {condition: replace}" } do
+      local condition = how:find("replace") and "evt.type = open and m" or "and m"
+      support.good{ rule, more .. "- rule: r\n  condition: " .. condition .. "\n  " .. how .. "\n" }
+    end
+    -- the macros that a file brings after the change count, too; those of the next file do not
+    local change = "- rule: r\n  condition: and m\n  override: {condition: append}\n"
+    support.good{ rule, change .. more }
+    local _, diags = support.load{ rule, change, more }
+    assert.same({ "2:18: undefined macro 'm'" }, support.messages(diags))
   end)
 
   it("may not loop", function()

@@ -147,6 +147,14 @@ describe("hostile lists and macros", function()
     assert.matches("lists make the conditions longer than %d+ bytes in all", load(wide .. table.concat(text))[1])
   end)
 
+  it("are named by the thousand in one condition", function()
+    local use = rule(E .. "proc.name in (" .. counted(20000, "l#", ", ") .. ")")
+    assert.same({}, (load(counted(20000, "- list: l#\n  items: [x#]\n", "") .. use)))
+    -- each brings a name that is replaced in its turn
+    local last = "- list: z\n  items: [q]\n"
+    assert.matches("name too many lists", load(counted(20000, "- list: l#\n  items: [a z b]\n", "") .. last .. use)[1])
+  end)
+
   it("refer to themselves in a circle of thousands", function()
     local text = counted(3000, "- macro: m#\n  condition: evt.type = open\n")
     for i = 1, 3000 do
