@@ -64,9 +64,6 @@ local function enabled(default, missing)
   return bool(default, "switch this on", { missing = missing, asks = yes })
 end
 
--- What keys of live sources ask for.
-local NOT_LIVE = "it does not watch a running host"
-
 M.priorities = { "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
 M.kinds = { "modern_ebpf", "replay", "nodriver" }            -- engine.kind values that this build can open
 M.log_levels = { "emergency", "alert", "critical", "error", "warning", "notice", "info", "debug" }
@@ -287,10 +284,9 @@ M.root = map({
   }, "what a live source watches") },
   { "falco_libs", map({
     { "thread_table_size", limit(262144, "threads to keep in memory") },
-    { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for dead threads",
-      { min = 0, missing = NOT_LIVE }) },
-    { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds without events before a thread is looked at",
-      { min = 0, missing = NOT_LIVE }) },
+    { "thread_table_auto_purging_interval_s", int(300, "seconds between searches for threads of a live source whose end was lost; 0: none",
+      { min = 0, max = 4294967 }) },
+    { "thread_table_auto_purging_thread_timeout_s", int(300, "seconds that such a thread is kept for", { min = 0, max = 4294967 }) },
     { "snaplen", int(80, "bytes of data that a live source records per event, 0 for 80",
       { min = 0, max = 65000 }) },
     { "full_capture_ports", map({

@@ -132,9 +132,7 @@ static_fields: {a: b}
   it("warns of every key without effect that asks for something", function()
     local asking = {
       "watch_config_files=true", "log_syslog=true", "outputs_queue.capacity=10", "output_timeout=1",
-      "libs_logger.severity=debug", "falco_libs.thread_table_auto_purging_interval_s=1",
-      "falco_libs.thread_table_auto_purging_thread_timeout_s=1", "buffer_format_base64=true", "webserver.enabled=true",
-      "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
+      "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
     }
     for _, set in ipairs(asking) do
       local config, diags = load(nil, { set })

@@ -36,7 +36,7 @@ describe("schema of falco.yaml", function()
     "priority", "json_output", "json_include_output_property", "json_include_message_property",
     "json_include_output_fields_property", "json_include_tags_property", "buffered_outputs", "rule_matching",
     "append_output", "stdout_output", "file_output", "log_stderr", "log_level", "libs_logger.enabled",
-    "falco_libs.thread_table_size", "falco_libs.snaplen", "falco_libs.full_capture_ports", "limits", "base_syscalls", "capture",
+    "falco_libs", "limits", "base_syscalls", "capture",
     "syscall_event_drops", "syscall_event_timeouts",
   }
 

@@ -368,6 +368,8 @@ struct live_options {
 	uint32_t snaplen;		/* bytes of data that events keep */
 	uint32_t seconds;		/* after which engine_next() says NEXT_END; 0: never */
 	uint16_t full_port_first, full_port_last;	/* more bytes for these ports; last 0: none */
+	uint32_t purge_interval_s;	/* between looks for threads whose end was lost; 0: none */
+	uint32_t purge_patience_s;	/* that such a thread is kept for */
 	const struct runtime_options *containers;	/* NULL: the defaults */
 	bool drop_failed;		/* without calls that failed */
 	bool self;			/* with what this process does */

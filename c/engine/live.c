@@ -6,6 +6,7 @@
 #include "live.h"
 #include "load.h"
 #include "procfs.h"
+#include "purge.h"
 #include "scap_shape.h"
 
 enum {
@@ -23,6 +24,7 @@ struct live {
 	uint32_t pause_ns;
 	uint32_t looked;		/* events since the clock was looked at */
 	uint64_t bad;			/* records that were none */
+	struct purge purge;		/* of threads whose end was lost */
 };
 
 /* ------------------------------------------------------------------ records */
@@ -56,10 +58,19 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+static bool is_there(void *ctx, int64_t tid)
+{
+	return procfs_has(ctx, tid);
+}
+
+/* Now and then, between two events. Is the time over? */
 static bool is_over(struct live *l)
 {
+	uint64_t now = monotonic_ns();
+
 	l->looked = 0;
-	return l->deadline && monotonic_ns() >= l->deadline;
+	purge_some(&l->purge, l->st->threads, now);
+	return l->deadline && now >= l->deadline;
 }
 
 static int pause_a_little(struct live *l)
@@ -139,6 +150,10 @@ struct live *live_open(const struct live_options *options, struct state *st, con
 	l->st = st;
 	l->sink = *late;
 	l->pause_ns = PAUSE_NS;
+	l->purge = (struct purge){
+		.interval_ns = options->purge_interval_s * 1000000000ull, .patience_ns = options->purge_patience_s * 1000000000ull,
+		.is_there = is_there, .ctx = l->procfs,
+	};
 	if (!(l->source = source_bpf_open(&driver, err)))
 		goto fail;
 	/* events first: what changes while /proc is read is told twice rather than not at all */
@@ -170,6 +185,7 @@ const char *live_stat(const struct live *l, uint32_t i, uint64_t *value, bool *a
 		{ "records not understood", l->bad, true },
 		{ "threads and descriptors looked up in /proc", c->lookups, false },
 		{ "look-ups in /proc that were too many", c->refused, false },
+		{ "threads given up, their end was lost", l->purge.removed, false },
 	};
 	uint32_t n = sizeof own / sizeof own[0];
 
@@ -192,6 +208,7 @@ void live_close(struct live *l)
 	if (l->st && l->st->lookup == &l->lookup)
 		l->st->lookup = NULL;
 	source_close(l->source);
+	purge_free(&l->purge);
 	procfs_free(l->procfs);
 	free(l);
 }

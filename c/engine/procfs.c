@@ -64,6 +64,14 @@ void procfs_free(struct procfs *p)
 	free(p);
 }
 
+bool procfs_has(struct procfs *p, int64_t tid)
+{
+	char name[24];
+
+	snprintf(name, sizeof name, "%lld", (long long)tid);
+	return p->proc < 0 || faccessat(p->proc, name, F_OK, 0) == 0 || errno != ENOENT;
+}
+
 const struct procfs_counts *procfs_counts(const struct procfs *p)
 {
 	return &p->counts;

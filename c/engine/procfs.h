@@ -65,6 +65,9 @@ int procfs_lookup(struct procfs *p, int64_t tid, const struct scap_sink *sink, i
 /* One descriptor. Answers likewise. */
 int procfs_lookup_fd(struct procfs *p, int64_t pid, int64_t fd, const struct scap_sink *sink);
 
+/* Does the host have this thread? What cannot be found out counts as yes. */
+bool procfs_has(struct procfs *p, int64_t tid);
+
 const struct procfs_counts *procfs_counts(const struct procfs *p);
 
 #endif
