@@ -85,17 +85,22 @@ local function condition_rope(state, rule)
   return rope.finish(out)
 end
 
--- Fields of exceptions that have no values yet are in no condition; they must exist all the same.
+-- Fields of exceptions must exist, also if there are no values yet, and whatever skip-if-unknown-filter says. Exceptions with
+-- others do not get into the condition.
 local function check_exceptions(checker, rule)
+  local good = {}
   for _, ex in ipairs(rule.exceptions) do
-    for _, field in ipairs(#ex.values == 0 and (ex.fields.items or { ex.fields }) or {}) do
+    local before = #good
+    good[before + 1] = ex
+    for _, field in ipairs(ex.fields.items or { ex.fields }) do
       local err = check.operand_error(checker, field.text)
       if err then
         context.fail(ex.ctx, "LOAD_ERR_VALIDATE", field.node, err.message)
-        rule.broken = true
+        rule.broken, good[before + 1] = true, nil
       end
     end
   end
+  rule.exceptions = good
 end
 
 -- AST -> tree; nil: reported, or (with true) the rule is to be left out.

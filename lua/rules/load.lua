@@ -124,7 +124,10 @@ local function sequence(ctx, map, key, required)
   end
   local out = {}
   for _, item in ipairs(node) do
-    if item.kind == "scalar" then
+    if yaml.is_null(item) then
+      invalid(context.new(value, "list item", "", item), item, ("an item of '%s' has no value"):format(key),
+        { hint = "to have the text, put it in quotes" })
+    elseif item.kind == "scalar" then
       out[#out + 1] = item
     else
       invalid(context.new(value, "list item", "", item), item,
