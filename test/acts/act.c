@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -314,6 +315,8 @@ static int act_bpf(char **v)
 		.prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (uintptr_t)program, .insn_cnt = 2, .license = (uintptr_t)"GPL",
 	};
 
+	/* kernels before 5.11 charge this limit */
+	setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
 	return done_if(syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr) >= 0, "bpf");
 }
 
