@@ -153,7 +153,7 @@ check: deps
 
 # the live tests on other kernels than this machine's
 check-kernels: all test-programs
-	$(Q)test/kernels/run $(B)
+	$(Q)test/kernels/run $(B) $(KERNELS)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(B)/test/act
