@@ -85,8 +85,9 @@ return function(tool, watch)
   while size_of(capture) == 0 and tool.now() < deadline do watch.sleep(0.2) end
   watch.sleep(1)
 
-  local performed = tool.run{ "test/acts/run", timeout = 120, unpack(chosen) }
-  tool.check_run(performed, performed.code == 0, "the acts: %s", tool.how(performed))
+  local performed = tool.run{ "test/acts/run", timeout = 400, unpack(chosen) }
+  local failed = performed.out:match("FAILED: .*") or performed.err
+  tool.check(performed.code == 0, "test/acts/run %s: %s: %s", table.concat(chosen, " "), tool.how(performed), failed)
   local skipped = {}
   for name, why in performed.out:gmatch("skipped: (%S+) (%b())") do
     tool.skip("%s %s", name, why)
