@@ -75,6 +75,7 @@ local function settles(text, path)
     matches = matches + n
     return true
   end
+  jit.off(alert)		-- ours, and called too seldom to be hot before the second time
   local warm = engine_on(path, result.ruleset)
   run.loop(warm, prog, alert)
   core.C.engine_free(warm)
