@@ -199,7 +199,7 @@ local function open_live(config, eng, err, live)
   local options = core.ffi.new("struct live_options", {
     want = live.set or everything(), ring_bytes = PRESETS[driver.buf_size_preset] * 1048576,
     cpus_per_ring = driver.cpus_for_each_buffer, drop_failed = driver.drop_failed_exit,
-    snaplen = config.falco_libs.snaplen, seconds = live.seconds or 0, containers = metadata,
+    no_iterators = driver.disable_iterators, snaplen = config.falco_libs.snaplen, seconds = live.seconds or 0, containers = metadata,
   })
   if core.C.engine_open_live(eng, options, err) < 0 then return core.message(err) end
   return nil
