@@ -134,7 +134,7 @@ $(B)/test/%: $(B)/test/%.o $(ENGINE_O)
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka
 
 # what the driver reports of system calls; runs as root where there is BTF
-$(B)/test/syscalls/syscalls: $(B)/test/syscalls/syscalls.o $(B)/c/driver/source_bpf.o $(B)/c/driver/ring.o
+$(B)/test/syscalls/syscalls: $(addprefix $(B)/,test/syscalls/syscalls.o $(addprefix c/driver/,source_bpf.o ring.o tasks.o))
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) -lbpf
 $(B)/test/syscalls/syscalls.o: ALLFLAGS += -Wno-int-to-pointer-cast -Wno-return-type -Wno-shadow

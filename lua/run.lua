@@ -200,9 +200,10 @@ local function open_live(config, eng, err, live)
     want = live.set or everything(), ring_bytes = PRESETS[driver.buf_size_preset] * 1048576,
     cpus_per_ring = driver.cpus_for_each_buffer, drop_failed = driver.drop_failed_exit,
     snaplen = config.falco_libs.snaplen, full_port_first = config.falco_libs.full_capture_ports.first,
-    full_port_last = config.falco_libs.full_capture_ports.last,
+    full_port_last = config.falco_libs.full_capture_ports.last, no_iterators = driver.disable_iterators,
     purge_interval_s = config.falco_libs.thread_table_auto_purging_interval_s,
-    purge_patience_s = config.falco_libs.thread_table_auto_purging_thread_timeout_s, seconds = live.seconds or 0, containers = metadata,
+    purge_patience_s = config.falco_libs.thread_table_auto_purging_thread_timeout_s, seconds = live.seconds or 0,
+    containers = metadata,
   })
   if core.C.engine_open_live(eng, options, err) < 0 then return core.message(err) end
   return nil

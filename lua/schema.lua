@@ -134,7 +134,7 @@ M.root = map({
       { "cpus_for_each_buffer", int(2, "how many CPUs share a ring", { min = 0, max = 65535 }) },
       { "buf_size_preset", int(4, "size of a ring: 1 is 1 MiB, and each more doubles it", { min = 1, max = 10 }) },
       { "drop_failed_exit", bool(false, "leave failed system calls out") },
-      { "disable_iterators", bool(false, "do not walk tasks with BPF iterators at start") },
+      { "disable_iterators", bool(false, "read processes and descriptors at the start from /proc alone, not by BPF iterators") },
     }, "eBPF probe") },
   }, "the source of events") },
 

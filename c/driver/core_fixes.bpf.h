@@ -83,6 +83,9 @@ struct ovl_inode {
 
 #pragma clang attribute pop
 
+/* 6.13 (4e40eff0b573): the top bit tells that somebody has asked for the time */
+enum { CTIME_QUERIED = 1u << 31 };
+
 struct stamp {
 	__s64 sec;
 	__u32 nsec;
@@ -108,7 +111,7 @@ INLINE __u64 inode_ctime(struct inode *inode)
 		t.nsec = BPF_CORE_READ(named, __i_ctime.tv_nsec);
 	} else {
 		t.sec = BPF_CORE_READ(split, i_ctime_sec);
-		t.nsec = BPF_CORE_READ(split, i_ctime_nsec);
+		t.nsec = BPF_CORE_READ(split, i_ctime_nsec) & ~CTIME_QUERIED;
 	}
 	return stamp_ns(t);
 }

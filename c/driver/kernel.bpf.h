@@ -45,6 +45,10 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
 struct qstr {
 	__u32 len;
 	const unsigned char *name;
@@ -69,6 +73,7 @@ struct inode {
 };
 
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -94,13 +99,14 @@ struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	const void *f_op;
-	unsigned int f_mode;
+	unsigned int f_mode, f_flags;
 	void *private_data;
 };
 
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *close_on_exec;
 };
 
 struct files_struct {
@@ -175,7 +181,8 @@ struct signal_struct {
 	struct pid *pids[4];
 	struct tty_struct *tty;
 	struct rlimit rlim[16];
-	int group_exit_code;
+	int group_exit_code, nr_threads;
+	unsigned long min_flt, maj_flt;
 	struct list_head thread_head;
 	unsigned int is_child_subreaper:1;
 	unsigned int has_child_subreaper:1;
@@ -253,12 +260,14 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u32 sk_ack_backlog, sk_max_ack_backlog;
+	__u16 sk_type, sk_protocol;
 };
 
 struct ipv6_pinfo {
@@ -297,6 +306,25 @@ struct kernel_siginfo {
 			int _status;
 		} _sigchld;
 	} _sifields;
+};
+
+/* what iterators are called with */
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 #pragma clang attribute pop

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * The programs that report events. Every call's end comes to sys_exit(), which looks into a table first, and goes on by
- * tail call to a program of the call's own, made of its row in syscalls.def. Then come the tracepoints.
+ * tail call to a program of the call's own, made of its row in syscalls.def. Then come the tracepoints. What lists all threads
+ * at the start is in tasks.bpf.h.
  */
 #include "maps.bpf.h"
 #include "put.bpf.h"
@@ -11,6 +12,7 @@
 #include <bpf/bpf_tracing.h>
 #include "fill.h"
 #include "custom.bpf.h"
+#include "tasks.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -158,8 +160,6 @@ int BPF_PROG(fill_generic, struct pt_regs *regs, long result)
 }
 
 /* ------------------------------------------------------------------ processes */
-
-enum { PF_EXITING = 4, PF_KTHREAD = 0x200000 };
 
 INLINE bool not_now(struct probe_settings *set, bool wanted)
 {

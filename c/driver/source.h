@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "event.h"
+#include "tasks.h"
 
 struct err;
 
@@ -29,6 +30,7 @@ struct source_options {
 	uint16_t full_port_first, full_port_last;	/* more of them for these ports; last 0: none */
 	bool drop_failed;		/* without calls that failed */
 	bool self;			/* with what this process does */
+	bool no_tasks;			/* without source_tasks() and source_fds() */
 };
 
 enum { SOURCE_RING_BYTES = 8 << 20, SOURCE_SNAPLEN = 80, SOURCE_RING_MIN = 1 << 20, SOURCE_RING_MAX = 512 << 20 };
@@ -61,6 +63,9 @@ struct source_ops {
 	/* The i-th counter: name and value, or NULL; alarming: events were lost. */
 	const char *(*stat)(struct source *src, uint32_t i, uint64_t *value, bool *alarming);
 	void (*losses)(struct source *src, struct source_losses *losses);
+	/* All threads, all descriptors, as of now. 0, what `see` returned below 0, or -errno; -EOPNOTSUPP: it cannot tell. */
+	int (*tasks)(struct source *src, task_seen *see, void *ctx);
+	int (*fds)(struct source *src, fd_seen *see, void *ctx);
 	void (*close)(struct source *src);
 };
 
@@ -85,6 +90,16 @@ static inline const char *source_stat(struct source *src, uint32_t i, uint64_t *
 static inline void source_losses(struct source *src, struct source_losses *losses)
 {
 	src->ops->losses(src, losses);
+}
+
+static inline int source_tasks(struct source *src, task_seen *see, void *ctx)
+{
+	return src->ops->tasks(src, see, ctx);
+}
+
+static inline int source_fds(struct source *src, fd_seen *see, void *ctx)
+{
+	return src->ops->fds(src, see, ctx);
 }
 
 static inline void source_close(struct source *src)

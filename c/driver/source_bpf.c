@@ -154,26 +154,38 @@ static struct bpf_map *map_of(struct bpf_source *s, const char *name)
 	return map;
 }
 
-static int load(struct bpf_source *s, struct err *err)
+static const char task_program[] = "each_task", fd_program[] = "each_fd";
+
+static int open_object(struct bpf_source *s, bool tasks)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof opts, .object_name = "falco" };
+
+	s->object = bpf_object__open_mem(probe_object, (size_t)(probe_object_end - probe_object), &opts);
+	if (!s->object)
+		return -errno;
+	bpf_map__set_max_entries(map_of(s, "rings"), s->ncpus);
+	bpf_map__set_max_entries(map_of(s, "counters"), s->ncpus);
+	bpf_map__set_max_entries(map_of(s, "scratches"), 2 * s->ncpus);
+	bpf_map__set_autocreate(map_of(s, "task_scratch"), tasks);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(s->object, task_program), tasks);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(s->object, fd_program), tasks);
+	return bpf_object__load(s->object);
+}
+
+/* A kernel that takes all but the programs that list threads can do without: /proc lists them too. */
+static int load(struct bpf_source *s, bool tasks, struct err *err)
+{
 	int rc;
 
 	listener = &s->said;
 	libbpf_set_print(keep_complaint);
-	s->object = bpf_object__open_mem(probe_object, (size_t)(probe_object_end - probe_object), &opts);
-	if (!s->object) {
-		rc = load_failed(s, errno, err);
-		goto out;
+	rc = open_object(s, tasks);
+	if (rc < 0 && tasks) {
+		bpf_object__close(s->object);
+		rc = open_object(s, false);
 	}
-	bpf_map__set_max_entries(map_of(s, "rings"), s->ncpus);
-	bpf_map__set_max_entries(map_of(s, "counters"), s->ncpus);
-	bpf_map__set_max_entries(map_of(s, "scratches"), 2 * s->ncpus);
-	if ((rc = bpf_object__load(s->object)) < 0)
-		rc = load_failed(s, -rc, err);
-out:
 	listener = NULL;
-	return rc;
+	return rc < 0 ? load_failed(s, -rc, err) : 0;
 }
 
 static void *map_memory(struct bpf_source *s, const char *name, size_t bytes, int prot)
@@ -266,7 +278,7 @@ struct source *source_bpf_open(const struct source_options *options, struct err 
 	}
 	s->src.ops = &bpf_ops;
 	s->ncpus = (uint32_t)ncpus;
-	if (load(s, err) < 0)
+	if (load(s, !options->no_tasks, err) < 0)
 		goto fail;
 	s->settings = map_memory(s, "settings_map", sizeof *s->settings, PROT_READ | PROT_WRITE);
 	s->counters = map_memory(s, "counters", s->ncpus * sizeof *s->counters, PROT_READ);
@@ -433,6 +445,26 @@ static const char *bpf_stat(struct source *src, uint32_t i, uint64_t *value, boo
 	return rest[i].name;
 }
 
+/* NULL: it was not asked for, or the kernel did not take it. */
+static const struct bpf_program *loaded(struct source *src, const char *name)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(((struct bpf_source *)src)->object, name);
+
+	return p && bpf_program__fd(p) >= 0 ? p : NULL;
+}
+
+static int bpf_tasks(struct source *src, task_seen *see, void *ctx)
+{
+	const struct bpf_program *p = loaded(src, task_program);
+	return p ? tasks_read(p, see, ctx) : -EOPNOTSUPP;
+}
+
+static int bpf_fds(struct source *src, fd_seen *see, void *ctx)
+{
+	const struct bpf_program *p = loaded(src, fd_program);
+	return p ? tasks_read_fds(p, see, ctx) : -EOPNOTSUPP;
+}
+
 static void bpf_close(struct source *src)
 {
 	struct bpf_source *s = (struct bpf_source *)src;
@@ -450,5 +482,5 @@ static void bpf_close(struct source *src)
 
 static const struct source_ops bpf_ops = {
 	.name = "modern_ebpf", .next = bpf_next, .want = bpf_want, .stat = bpf_stat,
-	.losses = bpf_losses, .close = bpf_close,
+	.losses = bpf_losses, .tasks = bpf_tasks, .fds = bpf_fds, .close = bpf_close,
 };

@@ -7,6 +7,8 @@
 #include "put.bpf.h"
 #include "fill.h"
 
+enum { PF_EXITING = 4, PF_KTHREAD = 0x200000 };
+
 INLINE struct mm_struct *task_mm(struct task_struct *t)
 {
 	return BPF_CORE_READ(t, mm);
@@ -45,16 +47,20 @@ INLINE __s64 pid_global(struct pid *p)
 	return p ? BPF_CORE_READ(p, numbers[0].nr) : 0;
 }
 
-INLINE struct upid pid_innermost(struct pid *p)
+/* level: not more than the pid's own. */
+INLINE struct upid pid_at(struct pid *p, unsigned int level)
 {
 	struct upid u = { 0 };
-	unsigned int level = BPF_CORE_READ(p, level);
-
 	struct upid *at = (void *)((char *)MEMBER(p, struct pid, numbers) + level * bpf_core_type_size(struct upid));
 
 	u.nr = BPF_CORE_READ(at, nr);
 	u.ns = BPF_CORE_READ(at, ns);
 	return u;
+}
+
+INLINE struct upid pid_innermost(struct pid *p)
+{
+	return pid_at(p, BPF_CORE_READ(p, level));
 }
 
 /* The number as processes of its own namespace see it. */

@@ -360,7 +360,7 @@ struct engine *engine_new(const struct engine_limits *limits, struct err *err);	
 void engine_free(struct engine *eng);
 /* path "-" is stdin. */
 int engine_open_replay(struct engine *eng, const char *path, struct err *err);
-/* This host: what the driver reports, and the state at the start from /proc. 0 anywhere: the default. */
+/* This host: what the driver reports, and the state at the start, from the driver and /proc. 0 anywhere: the default. */
 struct live_options {
 	struct syscall_set want;	/* see interest() */
 	uint64_t ring_bytes;		/* of each buffer between kernel and engine: a power of two */
@@ -373,6 +373,7 @@ struct live_options {
 	const struct runtime_options *containers;	/* NULL: the defaults */
 	bool drop_failed;		/* without calls that failed */
 	bool self;			/* with what this process does */
+	bool no_iterators;		/* the start's state is from /proc alone */
 };
 int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err);
 /* What was lost between kernel and engine since the start. `events` counts the lost ones too; of those in `full`, lost for

@@ -133,7 +133,7 @@ static struct source_options driver_options(const struct live_options *o)
 	return (struct source_options){
 		.ring_bytes = o->ring_bytes, .cpus_per_ring = o->cpus_per_ring, .snaplen = o->snaplen,
 		.full_port_first = o->full_port_first, .full_port_last = o->full_port_last, .drop_failed = o->drop_failed,
-		.self = o->self,
+		.self = o->self, .no_tasks = o->no_iterators,
 	};
 }
 
@@ -156,6 +156,7 @@ struct live *live_open(const struct live_options *options, struct state *st, con
 	};
 	if (!(l->source = source_bpf_open(&driver, err)))
 		goto fail;
+	procfs_use_source(l->procfs, l->source);
 	/* events first: what changes while /proc is read is told twice rather than not at all */
 	if (live_want(l, &options->want, err) < 0 || procfs_scan(l->procfs, sink, err) < 0)
 		goto fail;
@@ -183,6 +184,7 @@ const char *live_stat(const struct live *l, uint32_t i, uint64_t *value, bool *a
 		bool alarming;
 	} own[] = {
 		{ "records not understood", l->bad, true },
+		{ "threads at the start, listed by the driver", c->from_driver, false },
 		{ "threads and descriptors looked up in /proc", c->lookups, false },
 		{ "look-ups in /proc that were too many", c->refused, false },
 		{ "threads given up, their end was lost", l->purge.removed, false },

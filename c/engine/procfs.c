@@ -72,6 +72,11 @@ bool procfs_has(struct procfs *p, int64_t tid)
 	return p->proc < 0 || faccessat(p->proc, name, F_OK, 0) == 0 || errno != ENOENT;
 }
 
+void procfs_use_source(struct procfs *p, struct source *source)
+{
+	p->source = source;
+}
+
 const struct procfs_counts *procfs_counts(const struct procfs *p)
 {
 	return &p->counts;
@@ -254,14 +259,19 @@ static struct str read_blob(int dir, const char *name, char buf[BLOB_ROOM + 1])
 	return text;
 }
 
-static void read_command(struct procfs *p, int dir, struct reading *r)
+void procfs_command(struct procfs *p, int dir, struct scap_proc *proc)
 {
 	struct str line = read_blob(dir, "cmdline", p->args);
 	uint32_t exe = (uint32_t)strnlen(line.p, line.len);
 
-	r->proc.exe = (struct str){ line.p, exe < PATH_TEXT ? exe : PATH_TEXT };
+	proc->exe = (struct str){ line.p, exe < PATH_TEXT ? exe : PATH_TEXT };
 	if (exe + 1 < line.len)
-		r->proc.args = (struct str){ line.p + exe + 1, line.len - exe - 1 };
+		proc->args = (struct str){ line.p + exe + 1, line.len - exe - 1 };
+}
+
+void procfs_environment(struct procfs *p, int dir, struct scap_proc *proc)
+{
+	proc->env = read_blob(dir, "environ", p->env);
 }
 
 /* ------------------------------------------------------------------ the program */
@@ -342,12 +352,12 @@ static uint64_t pid_space_start(struct procfs *p, int dir)
 
 /* ------------------------------------------------------------------ whole threads */
 
-static struct reading reading_of(int64_t tid)
+struct scap_proc procfs_blank(int64_t tid)
 {
-	return (struct reading){
-		.proc = { .tid = tid, .pid = -1, .ptid = -1, .vpgid = -1, .vtid = tid, .vpid = -1, .loginuid = UINT32_MAX,
-			  .fdlimit = (uint64_t)-1, .comm = STR(""), .exe = STR(""), .exepath = STR(""), .args = STR(""),
-			  .cwd = STR(""), .env = STR(""), .cgroups = STR(""), .root = STR("") },
+	return (struct scap_proc){
+		.tid = tid, .pid = -1, .ptid = -1, .vpgid = -1, .vtid = tid, .vpid = -1, .loginuid = UINT32_MAX,
+		.fdlimit = (uint64_t)-1, .comm = STR(""), .exe = STR(""), .exepath = STR(""), .args = STR(""), .cwd = STR(""),
+		.env = STR(""), .cgroups = STR(""), .root = STR(""),
 	};
 }
 
@@ -371,11 +381,11 @@ static bool read_own(struct procfs *p, int dir, struct reading *r)
 /* What it shares with its process. false: a kernel thread or a zombie. */
 static bool read_shared(struct procfs *p, int dir, struct reading *r)
 {
-	read_command(p, dir, r);
+	procfs_command(p, dir, &r->proc);
 	read_exe(p, dir, r);
 	if (!r->proc.exe.len && !r->proc.args.len && !r->proc.exepath.len)
 		return false;
-	r->proc.env = read_blob(dir, "environ", p->env);
+	procfs_environment(p, dir, &r->proc);
 	link_text(dir, "cwd", p->cwd, &r->proc.cwd);
 	link_text(dir, "root", p->chroot, &r->proc.root);
 	read_fdlimit(p, dir, r);
@@ -383,9 +393,9 @@ static bool read_shared(struct procfs *p, int dir, struct reading *r)
 	return true;
 }
 
-static int give(struct procfs *p, const struct reading *r, const struct scap_sink *sink)
+int procfs_give(struct procfs *p, const struct scap_proc *proc, const struct scap_sink *sink)
 {
-	int rc = sink->proc(sink->ctx, &r->proc);
+	int rc = sink->proc(sink->ctx, proc);
 
 	p->counts.scanned += rc >= 0;
 	return rc;
@@ -407,7 +417,7 @@ static int give_tasks(struct procfs *p, int dir, const struct reading *leader, c
 			continue;
 		r.proc.tid = r.proc.vtid = tid;
 		if (read_own(p, task, &r))
-			rc = give(p, &r, sink);
+			rc = procfs_give(p, &r.proc, sink);
 		close(task);
 	}
 	if (list)
@@ -459,13 +469,13 @@ static bool read_thread(struct procfs *p, int dir, struct reading *r, int *share
 /* A process with its descriptors, and with all its threads if `tasks`. 0 also if it is gone. */
 static int give_process(struct procfs *p, int dir, int64_t tid, bool tasks, const struct scap_sink *sink, int64_t *pid)
 {
-	struct reading r = reading_of(tid);
+	struct reading r = { .proc = procfs_blank(tid) };
 	int shared, rc;
 
 	if (!read_thread(p, dir, &r, &shared))
 		return 0;
 	*pid = r.proc.pid;
-	rc = give(p, &r, sink);
+	rc = procfs_give(p, &r.proc, sink);
 	if (rc >= 0 && r.proc.tid == r.proc.pid) {
 		rc = procfs_fds(p, shared, r.proc.pid, -1, sink);
 		if (rc >= 0 && tasks)
@@ -476,30 +486,58 @@ static int give_process(struct procfs *p, int dir, int64_t tid, bool tasks, cons
 	return rc < 0 ? rc : 1;
 }
 
+int procfs_process_dir(struct procfs *p, int64_t pid)
+{
+	char name[24];
+
+	snprintf(name, sizeof name, "%lld", (long long)pid);
+	return pid > 0 ? proc_open(p->proc, name, O_DIRECTORY) : -ENOENT;
+}
+
+int procfs_process(struct procfs *p, int64_t pid, const struct scap_sink *sink)
+{
+	int dir = procfs_process_dir(p, pid), rc;
+	int64_t found;
+
+	if (dir < 0)
+		return 0;
+	rc = give_process(p, dir, pid, true, sink, &found);
+	close(dir);
+	return rc < 0 ? rc : 0;
+}
+
+static int scan_numbers(struct procfs *p, const struct scap_sink *sink, struct err *err)
+{
+	int list_fd = proc_open(p->proc, ".", O_DIRECTORY), rc = 0;
+	DIR *list = list_fd < 0 ? NULL : fdopendir(list_fd);
+	struct dirent *entry;
+	int64_t pid;
+
+	if (!list) {
+		rc = errno;
+		if (list_fd >= 0)
+			close(list_fd);
+		return err_set(err, rc, "'%s/proc' cannot be read: %s", p->root, strerror(rc));
+	}
+	while (rc >= 0 && (entry = readdir(list)))
+		if (name_number(entry->d_name, &pid))
+			rc = procfs_process(p, pid, sink);
+	closedir(list);
+	return rc;
+}
+
 int procfs_scan_processes(struct procfs *p, const struct scap_sink *sink, struct err *err)
 {
-	int rc = procfs_open(p, err), list_fd, dir;
-	struct dirent *entry;
-	int64_t tid, pid;
-	DIR *list;
+	int rc = procfs_open(p, err);
 
 	if (rc < 0)
 		return rc;
 	forget(p);
 	p->deadline = 0;
 	p->with_sockets = true;
-	if ((list_fd = proc_open(p->proc, ".", O_DIRECTORY)) < 0 || !(list = fdopendir(list_fd))) {
-		if (list_fd >= 0)
-			close(list_fd);
-		return err_set(err, errno, "'%s/proc' cannot be read: %s", p->root, strerror(errno));
-	}
-	while (rc >= 0 && (entry = readdir(list))) {
-		if (!name_number(entry->d_name, &tid) || (dir = proc_open(p->proc, entry->d_name, O_DIRECTORY)) < 0)
-			continue;
-		rc = give_process(p, dir, tid, true, sink, &pid);
-		close(dir);
-	}
-	closedir(list);
+	rc = procfs_scan_tasks(p, sink);
+	if (rc == -EOPNOTSUPP && (rc = scan_numbers(p, sink, err)) < 0 && rc != -ENOMEM)
+		return rc;
 	p->counts.overflow = p->socks.overflow;
 	forget(p);
 	return rc < 0 ? err_set(err, -rc, "out of memory for the processes of the host") : 0;
@@ -555,14 +593,6 @@ static int lookup_end(struct procfs *p, uint64_t since, int rc)
 	return rc;
 }
 
-static int open_number(struct procfs *p, int64_t number)
-{
-	char name[24];
-
-	snprintf(name, sizeof name, "%lld", (long long)number);
-	return number > 0 ? proc_open(p->proc, name, O_DIRECTORY) : -ENOENT;
-}
-
 int procfs_lookup(struct procfs *p, int64_t tid, const struct scap_sink *sink, int64_t *pid)
 {
 	uint64_t since = procfs_now();
@@ -571,7 +601,7 @@ int procfs_lookup(struct procfs *p, int64_t tid, const struct scap_sink *sink, i
 	*pid = -1;
 	if (!lookup_begin(p))
 		return -EAGAIN;
-	if ((dir = open_number(p, tid)) >= 0) {
+	if ((dir = procfs_process_dir(p, tid)) >= 0) {
 		rc = give_process(p, dir, tid, false, sink, pid);
 		close(dir);
 	}
@@ -590,7 +620,7 @@ int procfs_lookup_fd(struct procfs *p, int64_t pid, int64_t fd, const struct sca
 
 	if (fd < 0 || !lookup_begin(p))
 		return fd < 0 ? 0 : -EAGAIN;
-	if ((dir = open_number(p, pid)) >= 0) {
+	if ((dir = procfs_process_dir(p, pid)) >= 0) {
 		rc = procfs_fds(p, dir, pid, fd, sink);
 		if (rc == 0 && p->with_sockets && p->socks.since_ns && since - p->socks.since_ns > TABLES_KEPT_NS) {
 			sock_tables_clear(&p->socks);

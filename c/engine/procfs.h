@@ -20,6 +20,7 @@
 #include "scap.h"
 
 struct procfs;
+struct source;
 
 /* 0 anywhere: the default. */
 struct procfs_limits {
@@ -41,7 +42,7 @@ enum procfs_default {
 };
 
 struct procfs_counts {
-	uint64_t scanned;		/* threads that scans gave */
+	uint64_t scanned, from_driver;	/* threads that scans gave; of these, by way of the driver */
 	uint64_t lookups, found;	/* look-ups made, and those that gave something */
 	uint64_t refused;		/* look-ups not made: a limit of the period was reached */
 	uint64_t ns;			/* time that look-ups took */
@@ -67,6 +68,9 @@ int procfs_lookup_fd(struct procfs *p, int64_t pid, int64_t fd, const struct sca
 
 /* Does the host have this thread? What cannot be found out counts as yes. */
 bool procfs_has(struct procfs *p, int64_t tid);
+/* Scans take from this driver what it can tell of threads and descriptors, if all numbers are those of the first pid
+ * namespace, and only the rest from /proc. Borrowed; NULL: all is from /proc. */
+void procfs_use_source(struct procfs *p, struct source *source);
 
 const struct procfs_counts *procfs_counts(const struct procfs *p);
 

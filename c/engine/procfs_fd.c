@@ -73,7 +73,7 @@ struct fd_info {
 };
 
 /* Flags as the kernel has them, which on this machine is also what programs use, but for the last. */
-static uint32_t portable_flags(uint64_t flags)
+uint32_t portable_flags(uint64_t flags)
 {
 	static const struct {
 		uint64_t kernel;
@@ -116,7 +116,7 @@ static struct fd_info fd_info(int dir, const char *number)
 
 /* ------------------------------------------------------------------ kinds */
 
-static uint8_t anon_type(struct str link)
+uint8_t anon_type(struct str name)
 {
 	static const struct {
 		const char *name;
@@ -127,16 +127,39 @@ static uint8_t anon_type(struct str link)
 		{ "[userfaultfd]", FD_USERFAULTFD }, { "[pidfd]", FD_PIDFD }, { "bpf-map", FD_BPF },
 		{ "bpf-prog", FD_BPF }, { "bpf-link", FD_BPF }, { "bpf_iter", FD_BPF }, { "bpf_link", FD_BPF },
 	};
-	struct scan s = scan_of(link);
 
-	scan_is(&s, "anon_inode:");
 	for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (str_is(scan_rest(&s), rows[i].name))
+		if (str_is(name, rows[i].name))
 			return rows[i].type;
 	return FD_UNSUPPORTED;
 }
 
-/* Something with a path, or that looks like it. */
+bool path_kind(struct fd_draft *d, uint32_t mode, struct str link)
+{
+	d->name = link;
+	switch (mode & S_IFMT) {
+	case S_IFIFO:
+		d->type = FD_FIFO;
+		return false;
+	case S_IFDIR:
+		d->type = FD_DIRECTORY;
+		return false;
+	case S_IFSOCK:
+		d->type = FD_UNSUPPORTED;
+		return false;
+	case S_IFREG:
+	case S_IFBLK:
+	case S_IFCHR:
+	case S_IFLNK:
+		d->type = str_starts(link, STR("/memfd:")) ? FD_MEMFD : FD_FILE_V2;
+		return d->type == FD_FILE_V2;
+	default:
+		d->type = FD_UNSUPPORTED;
+		d->name = STR("");
+		return false;
+	}
+}
+
 static bool file_draft(struct procfs *p, int dir, int fds, const char *number, struct str link, struct fd_draft *d)
 {
 	struct statx st;
@@ -146,32 +169,8 @@ static bool file_draft(struct procfs *p, int dir, int fds, const char *number, s
 	if (!stat_cached(fds, number, &st))
 		return false;
 	d->ino = st.stx_ino;
-	d->name = link;
-	switch (st.stx_mode & S_IFMT) {
-	case S_IFIFO:
-		d->type = FD_FIFO;
+	if (!path_kind(d, st.stx_mode, link))
 		return true;
-	case S_IFDIR:
-		d->type = FD_DIRECTORY;
-		return true;
-	case S_IFSOCK:
-		d->type = FD_UNSUPPORTED;
-		return true;
-	case S_IFREG:
-	case S_IFBLK:
-	case S_IFCHR:
-	case S_IFLNK:
-		break;
-	default:
-		d->type = FD_UNSUPPORTED;
-		d->name = STR("");
-		return true;
-	}
-	if (str_starts(link, STR("/memfd:"))) {
-		d->type = FD_MEMFD;
-		return true;
-	}
-	d->type = FD_FILE_V2;
 	info = fd_info(dir, number);
 	d->openflags = info.has_flags ? portable_flags(info.flags) : 0;
 	m = info.has_mount ? procfs_mount(p, dir, info.mount) : (struct mount_facts){ 0 };
@@ -211,9 +210,11 @@ static bool socket_draft(struct procfs *p, int dir, int fds, const char *number,
 
 static bool anon_draft(int dir, int fds, const char *number, struct str link, struct fd_draft *d)
 {
+	struct scan s = scan_of(link);
 	struct statx st;
 
-	d->type = anon_type(link);
+	scan_is(&s, "anon_inode:");
+	d->type = anon_type(scan_rest(&s));
 	if (stat_cached(fds, number, &st))
 		d->ino = st.stx_ino;
 	if (d->type == FD_PIDFD) {

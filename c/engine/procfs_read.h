@@ -61,6 +61,8 @@ void sock_tables_clear(struct sock_tables *t);
 void sock_tables_free(struct sock_tables *t);
 /* Reads the tables of a process's network namespace, unless they were. `deadline` 0: takes the time it takes. */
 void sock_tables_read(struct sock_tables *t, int dir, uint64_t ns, char *buf, uint64_t deadline);
+/* The type of a socket whose own address is `src`. Without another end its own is the server's. */
+uint8_t sock_settle(struct fd_addr *a, bool v6);
 /* Fills in type, addresses and name. false: not known. */
 bool sock_tables_find(const struct sock_tables *t, uint64_t ino, struct fd_draft *d);
 
@@ -76,6 +78,7 @@ struct procfs {
 	int proc;			/* the directory; -1: not opened yet */
 	struct procfs_limits limits;
 	struct procfs_counts counts;
+	struct source *source;		/* that lists threads; NULL: none */
 	struct sock_tables socks;
 	struct map mounts;		/* id -> packed mount_facts */
 	struct map mount_spaces;	/* namespaces whose mounts were read */
@@ -103,5 +106,29 @@ int procfs_fds(struct procfs *p, int dir, int64_t pid, int64_t only, const struc
 /* Control groups of the thread at `dir`, as events have them, in p->cgroups. */
 struct str procfs_cgroups(struct procfs *p, int dir);
 void procfs_find_cgroup2(struct procfs *p);
+
+int procfs_process_dir(struct procfs *p, int64_t pid);		/* to be closed; -errno */
+/* A process with its threads and descriptors, if it is there. 0, or a sink's error. */
+int procfs_process(struct procfs *p, int64_t pid, const struct scap_sink *sink);
+struct scap_proc procfs_blank(int64_t tid);
+/* The parts of a process that is read from `dir`; they stay until the next one. */
+void procfs_command(struct procfs *p, int dir, struct scap_proc *proc);		/* exe and args */
+void procfs_environment(struct procfs *p, int dir, struct scap_proc *proc);
+int procfs_give(struct procfs *p, const struct scap_proc *proc, const struct scap_sink *sink);
+
+/* ------------------------------------------------------------------ descriptors (procfs_fd.c) */
+
+/* As the kernel has flags of open files, to those that events have. */
+uint32_t portable_flags(uint64_t flags);
+/* Of a file without a path, by what follows "anon_inode:". */
+uint8_t anon_type(struct str name);
+/* Type and name, of something with a path or that looks like it. true: a file, with a device and flags. */
+bool path_kind(struct fd_draft *d, uint32_t mode, struct str link);
+
+/* ------------------------------------------------------------------ by way of the driver (procfs_tasks.c) */
+
+/* All processes with their threads and descriptors. 0; a sink's error; -EOPNOTSUPP: they are to be read here, and nothing
+ * was given yet. */
+int procfs_scan_tasks(struct procfs *p, const struct scap_sink *sink);
 
 #endif

@@ -85,9 +85,21 @@ static bool take_address(struct scan *line, uint32_t words, uint8_t addr[16], ui
 	return true;
 }
 
-static void take_ip(struct sock_tables *t, struct scan line, uint32_t words, uint8_t l4)
+uint8_t sock_settle(struct fd_addr *a, bool v6)
 {
 	static const uint8_t none[16];
+
+	if (memcmp(a->dst, none, sizeof none) != 0)
+		return v6 ? FD_IPV6 : FD_IPV4;
+	memcpy(a->dst, a->src, sizeof a->dst);
+	a->dport = a->sport;
+	memset(a->src, 0, sizeof a->src);
+	a->sport = 0;
+	return v6 ? FD_IPV6_LISTEN : FD_IPV4_LISTEN;
+}
+
+static void take_ip(struct sock_tables *t, struct scan line, uint32_t words, uint8_t l4)
+{
 	struct sock_entry e = { .l4 = l4 };
 	uint64_t ino;
 
@@ -98,15 +110,7 @@ static void take_ip(struct sock_tables *t, struct scan line, uint32_t words, uin
 	scan_skip(&line, 6);		/* state, queues, timer, retransmits, uid, timeout */
 	if (!scan_u64(&line, 10, &ino))
 		return;
-	if (memcmp(e.addr.dst, none, sizeof none) != 0) {
-		e.type = words == 1 ? FD_IPV4 : FD_IPV6;
-	} else {
-		e.type = words == 1 ? FD_IPV4_LISTEN : FD_IPV6_LISTEN;
-		memcpy(e.addr.dst, e.addr.src, sizeof e.addr.dst);
-		e.addr.dport = e.addr.sport;
-		memset(e.addr.src, 0, sizeof e.addr.src);
-		e.addr.sport = 0;
-	}
+	e.type = sock_settle(&e.addr, words == 4);
 	add(t, ino, &e, STR(""));
 }
 

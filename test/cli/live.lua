@@ -47,6 +47,26 @@ local function record(tool, falco, secret)
   tool.check(r.out:find(table.concat(want), 1, true), "the capture has:\n%s", r.out)
 end
 
+-- Who is there at the start: threads that the driver listed, and that fd.name of what was opened before is known.
+local function start(tool, falco, secret, disabled)
+  local job = tool.start{ "sh", "-c", "exec 7<" .. secret .. "; while sleep 0.1; do exec 8<&7; done" }
+  os.execute("sleep 0.2")
+  local rules = tool.write(tool.dir() .. "/start.yaml", ([[
+- rule: used again
+  desc: what was open before falco began
+  condition: evt.type = dup2 and proc.pid = %d
+  output: "%%fd.name"
+  priority: WARNING
+]]):format(job.pid))
+  local r = tool.run{ falco, "-r", rules, "-o", "engine.kind=modern_ebpf", "-o", "stdout_output.enabled=true", "-v",
+    "-M", "1", "-o", "engine.modern_ebpf.disable_iterators=" .. tostring(disabled), timeout = 30 }
+  tool.check(os.execute("kill " .. job.pid) == 0, "the reader has ended")
+  tool.wait(job)
+  tool.check_run(r, r.code == 0 and r.out:find("Warning " .. secret, 1, true), "what was open before: %s", tool.how(r))
+  local listed = tonumber(r.err:match("listed by the driver: (%d+)"))
+  tool.check_run(r, listed and (listed == 0) == disabled, "disable_iterators=%s", disabled)
+end
+
 local LOOK_UP = "0000000000080004"      -- CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH
 
 -- Each thread of a process: what its status says of something.
@@ -102,6 +122,8 @@ return function(tool, falco)
   events(tool, falco, secret)
   alerts(tool, falco, secret)
   record(tool, falco, secret)
+  start(tool, falco, secret, false)
+  start(tool, falco, secret, true)
   rights(tool, falco, secret)
   refused(tool, falco)
 end
