@@ -80,6 +80,20 @@ static int on_fd(void *ctx, int64_t pid, int64_t fd, const struct fd_draft *d)
 	return 0;
 }
 
+static void forget(struct list *l)
+{
+	for (uint32_t i = 0; i < l->nprocs && i < MAX_PROCS; i++) {
+		struct scap_proc *p = &l->procs[i];
+		struct str all[] = { p->comm, p->exe, p->exepath, p->args, p->cwd, p->env, p->cgroups, p->root };
+
+		for (uint32_t k = 0; k < sizeof all / sizeof all[0]; k++)
+			free((char *)all[k].p);
+	}
+	for (uint32_t i = 0; i < l->nfds && i < MAX_FDS; i++)
+		free((char *)l->fds[i].d.name.p);
+	memset(l, 0, sizeof *l);
+}
+
 static uint64_t take(struct list *l, struct source *from)
 {
 	struct scap_sink sink = { .ctx = l, .proc = on_proc, .fd = on_fd };
@@ -88,7 +102,7 @@ static uint64_t take(struct list *l, struct source *from)
 	struct err err = { 0 };
 	uint64_t n;
 
-	memset(l, 0, sizeof *l);
+	forget(l);
 	procfs_use_source(p, from);
 	if (procfs_scan_processes(p, &sink, &err) < 0)
 		fail_msg("%s", err.text);
@@ -577,6 +591,8 @@ int main(void)
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 
+	forget(&of_proc);
+	forget(&of_driver);
 	source_close(source);
 	return rc;
 }

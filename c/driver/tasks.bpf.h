@@ -114,6 +114,7 @@ INLINE void entry_numbers(struct task_entry *e, struct task_struct *task)
 {
 	enum { RLIMIT_NOFILE = 7 };
 	struct mm_struct *mm = task_mm(task);
+	__u64 pages = mm ? BPF_CORE_READ(mm, total_vm) : 0;
 
 	e->tid = BPF_CORE_READ(task, pid);
 	e->pid = BPF_CORE_READ(task, tgid);
@@ -127,7 +128,7 @@ INLINE void entry_numbers(struct task_entry *e, struct task_struct *task)
 	e->gid = BPF_CORE_READ(task, cred, egid.val);
 	e->loginuid = task_loginuid(task);
 	e->tty = task_tty(task);
-	e->vm_size = mm_size(mm);
+	e->vm_size = pages < (__u32)-1 >> PAGE_KB_SHIFT ? pages << PAGE_KB_SHIFT : (__u32)-1;
 	e->vm_rss = mm_rss(mm);
 	e->vm_swap = mm_swap(mm);
 	e->flags = mm ? TASK_HAS_MEMORY : 0;
