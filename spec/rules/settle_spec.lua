@@ -127,7 +127,7 @@ describe("LuaJIT settles, and matching costs no memory,", function()
 
   local function on_a_busy_host(what, texts)
     it(what .. " on a busy host", function()
-      if not files.kind(MIX) then
+      if files.kind(MIX) ~= "file" then
         print("skipped: " .. what .. " on a busy host: " .. MIX .. " is not there")
         return
       elseif not texts() then
