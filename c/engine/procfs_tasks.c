@@ -4,6 +4,7 @@
  * threads are collected first, so that a process comes before its threads, whatever their numbers. What the driver cannot
  * tell of a single process or descriptor is read from /proc as well.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -388,6 +389,39 @@ static bool is_in_first_pid_space(void)
 	return link_text(AT_FDCWD, "/proc/self/ns/pid", buf, &link) && str_is(link, first_pid_space);
 }
 
+static bool is_listed(const struct listing *l, int64_t pid)
+{
+	uint32_t low = 0, high = l->n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (l->tasks[mid]->pid < pid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < l->n && l->tasks[low]->pid == pid;
+}
+
+/* Processes that are in /proc only: they have just begun, or a kernel keeps them from BPF programs. */
+static int give_missed(struct listing *l)
+{
+	int fd = proc_open(l->p->proc, ".", O_DIRECTORY), rc = 0;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int64_t pid;
+
+	while (list && rc >= 0 && (entry = readdir(list)))
+		if (name_number(entry->d_name, &pid) && !is_listed(l, pid))
+			rc = procfs_process(l->p, pid, l->sink);
+	if (list)
+		closedir(list);
+	else if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int procfs_scan_tasks(struct procfs *p, const struct scap_sink *sink)
 {
 	struct listing l = { .p = p, .sink = sink, .bytes.limit = MAX_LIST_BYTES, .pid = -1 };
@@ -399,6 +433,8 @@ int procfs_scan_tasks(struct procfs *p, const struct scap_sink *sink)
 		rc = source_fds(p->source, give_fd, &l);
 		if (rc < 0 && rc != -ENOMEM)
 			rc = give_fds_of_proc(&l);
+		if (rc >= 0)
+			rc = give_missed(&l);
 	}
 	arena_free(&l.bytes);
 	free(l.tasks);
