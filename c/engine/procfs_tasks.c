@@ -218,8 +218,8 @@ static int give_groups(struct listing *l)
 
 /* ------------------------------------------------------------------ descriptors */
 
-/* The first thread of a process; NULL: there is none, or it was not given. */
-static const struct task_entry *first_thread(const struct listing *l, int64_t pid)
+/* What is first in the list of a process; NULL: nothing is. */
+static const struct task_entry *first_entry(const struct listing *l, int64_t pid)
 {
 	uint32_t low = 0, high = l->n;
 
@@ -231,10 +231,15 @@ static const struct task_entry *first_thread(const struct listing *l, int64_t pi
 		else
 			high = mid;
 	}
-	if (low == l->n || l->tasks[low]->pid != pid || l->tasks[low]->tid != pid ||
-	    !(l->tasks[low]->flags & TASK_HAS_MEMORY))
-		return NULL;
-	return l->tasks[low];
+	return low < l->n && l->tasks[low]->pid == pid ? l->tasks[low] : NULL;
+}
+
+/* The first thread of a process; NULL: there is none, or it was not given. */
+static const struct task_entry *first_thread(const struct listing *l, int64_t pid)
+{
+	const struct task_entry *e = first_entry(l, pid);
+
+	return e && e->tid == pid && e->flags & TASK_HAS_MEMORY ? e : NULL;
 }
 
 /* Only those sockets that tables below /proc list. */
@@ -389,21 +394,6 @@ static bool is_in_first_pid_space(void)
 	return link_text(AT_FDCWD, "/proc/self/ns/pid", buf, &link) && str_is(link, first_pid_space);
 }
 
-static bool is_listed(const struct listing *l, int64_t pid)
-{
-	uint32_t low = 0, high = l->n;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (l->tasks[mid]->pid < pid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < l->n && l->tasks[low]->pid == pid;
-}
-
 /* Processes that are in /proc only: they have just begun, or a kernel keeps them from BPF programs. */
 static int give_missed(struct listing *l)
 {
@@ -413,7 +403,7 @@ static int give_missed(struct listing *l)
 	int64_t pid;
 
 	while (list && rc >= 0 && (entry = readdir(list)))
-		if (name_number(entry->d_name, &pid) && !is_listed(l, pid))
+		if (name_number(entry->d_name, &pid) && !first_entry(l, pid))
 			rc = procfs_process(l->p, pid, l->sink);
 	if (list)
 		closedir(list);
