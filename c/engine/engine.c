@@ -364,14 +364,11 @@ static void meet_containers(struct engine *eng, struct thread *t)
 	eng->evt.h.num = eng->delivered;
 }
 
-int engine_next(struct engine *eng)
+/* The next event has changed the tables and is at hand: NEXT_EVENT. Or as engine_next(). */
+static inline int advance(struct engine *eng, struct scap_rec *rec)
 {
-	struct scap_rec *rec = &eng->rec;
 	int rc;
 
-	if (!eng->capture && !eng->live)
-		return NEXT_END;
-	meet_containers(eng, NULL);		/* those of the start */
 	for (;;) {
 		if (eng->recorder && (rc = recorder_settle(eng->recorder)) < 0)
 			return record_failed(eng, rc);
@@ -400,9 +397,39 @@ int engine_next(struct engine *eng)
 			recorder_after(eng->recorder, &eng->evt, rec);
 		if (eng->window.recorder)
 			recorder_after(eng->window.recorder, &eng->evt, rec);
-		if (!(rec->flags & (SCAP_STATE_ONLY | SCAP_HEAD)) && gate_pass(eng->rules, &eng->evt))
-			return NEXT_EVENT;
+		return NEXT_EVENT;
 	}
+}
+
+static inline bool is_for_rules(const struct scap_rec *rec)
+{
+	return !(rec->flags & (SCAP_STATE_ONLY | SCAP_HEAD));
+}
+
+int engine_next(struct engine *eng)
+{
+	int rc;
+
+	if (!eng->capture && !eng->live)
+		return NEXT_END;
+	meet_containers(eng, NULL);		/* those of the start */
+	do
+		rc = advance(eng, &eng->rec);
+	while (rc == NEXT_EVENT && !(is_for_rules(&eng->rec) && gate_pass(eng->rules, &eng->evt)));
+	return rc;
+}
+
+int engine_step(struct engine *eng)
+{
+	if (!eng->capture && !eng->live)
+		return NEXT_END;
+	meet_containers(eng, NULL);
+	return advance(eng, &eng->rec);
+}
+
+bool engine_shows(const struct engine *eng)
+{
+	return is_for_rules(&eng->rec) && event_is_seen(eng->evt.h.code);
 }
 
 const char *engine_error(const struct engine *eng)
@@ -418,6 +445,11 @@ struct evt *engine_evt(struct engine *eng)
 struct evt_head *evt_head(struct evt *e)
 {
 	return &e->h;
+}
+
+struct state *engine_state(struct engine *eng)
+{
+	return &eng->st;
 }
 
 void engine_stop(struct engine *eng)

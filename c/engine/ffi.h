@@ -261,6 +261,9 @@ void ruleset_gate_stats(const struct ruleset *rs, uint32_t code, struct gate_sta
 
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);
+/* After leaf(): the value that it compared, on its left side (0) or of the expression on its right (1). 1, or 0: missing;
+ * -ENOENT: there is no such side. Several values are a list. */
+int leaf_operand(const struct evt *e, int id, int side, struct value *v);
 
 /* ------------------------------------------------------------------ what to watch (interest.c) */
 
@@ -413,6 +416,10 @@ void engine_window_close(struct engine *eng);				/* now */
 void engine_use(struct engine *eng, struct ruleset *rs);	/* NULL: none, every event passes unseen */
 /* Goes on to the next event that the ruleset wants. Negative: -errno, see engine_error(). */
 int engine_next(struct engine *eng);
+/* Goes on by one event, whatever it is and whoever wants it. NEXT_EVENT: it is at hand, and engine_shows() tells whether
+ * rules may see it. */
+int engine_step(struct engine *eng);
+bool engine_shows(const struct engine *eng);
 const char *engine_error(const struct engine *eng);
 struct evt *engine_evt(struct engine *eng);		/* one constant address per engine */
 struct evt_head *evt_head(struct evt *e);
@@ -422,6 +429,34 @@ void engine_resume(struct engine *eng);			/* takes engine_stop() back; no event 
 const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value, bool *alarming);
 uint64_t engine_delivered(const struct engine *eng);	/* events numbered so far */
 double engine_progress(const struct engine *eng);	/* 0..1 of the file, < 0 unknown */
+
+/* ------------------------------------------------------------------ the tables of an engine, for people (look.c) */
+
+struct thread_row {
+	int64_t tid, pid, ptid, parent;		/* parent: pid of the process above; -1 anywhere: not known */
+	int64_t vtid, vpid, sid, pgid;
+	uint32_t uid, gid, loginuid, tty;
+	uint32_t threads, fds;			/* of its process: alive, open */
+	uint64_t clone_ts, exec_ts;		/* ns since the epoch; 0: before the capture */
+	bool is_main, is_dead, is_known;	/* is_known: more than its number */
+	struct str comm, exe, exepath, cwd, container;
+	struct str args, env, cgroups;		/* items with a NUL between them */
+};
+
+struct fd_row {
+	int64_t fd;
+	uint64_t ino;
+	uint32_t dev, openflags;		/* openflags: portable O_* */
+	char letter;				/* fd.typechar */
+	const char *type;			/* fd.type */
+	struct str name, raw;			/* raw: path as passed; empty: none */
+};
+
+/* What is borrowed stays until the engine goes on. */
+int engine_thread(struct engine *eng, int64_t tid, struct thread_row *row);	/* 0, or -ENOENT */
+/* Both: at most `cap`, in no order; how many there are. */
+uint32_t engine_threads(struct engine *eng, int64_t *tids, uint32_t cap);
+uint32_t engine_fds(struct engine *eng, int64_t tid, struct fd_row *rows, uint32_t cap);
 
 /* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */
 

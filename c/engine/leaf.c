@@ -545,3 +545,19 @@ int leaf(const struct evt *e, int id)
 		return (int)m->answer;
 	return leaf_judge(e, rs, (uint32_t)id);
 }
+
+int leaf_operand(const struct evt *e, int id, int side, struct value *v)
+{
+	struct leaf *l = e->rules->leaves[id];
+	struct expr *x = side ? l->rhs : l->expr;
+
+	*v = (struct value){ 0 };
+	if (!x)
+		return -ENOENT;
+	/* what remembers was read by leaf(); to read it again would change it */
+	if (x->info.scope != SCOPE_STATEFUL)
+		expr_value(e, x);
+	if (x->present)
+		*v = x->value;
+	return x->present;
+}

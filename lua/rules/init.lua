@@ -48,7 +48,8 @@
 --   .source()          the generated text; .dump(name) one rule's text, with its leaves spelled out
 --   Also tells the ruleset which events the enabled rules can match (ruleset_want): call it after changing rule.enabled.
 -- code(result, rule) -> the generated text of one rule, its leaves spelled out
--- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1
+-- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1;
+--                      .tree, .events, .ast, .leaves as of rules; result =: with the macros and lists of a result, in its ruleset
 -- output{ text =, ruleset =, diag =, name = "output" } -> plan | nil             see output.lua
 -- select(result, steps)   steps: { {enable = true|false, rule = "glob" | tag = "tag"}, ... } applied in order
 -- jit_options()       the LuaJIT options that generated code wants; call once per Lua state
@@ -487,7 +488,7 @@ function M.condition(opts)
   local entries = { { tree = low.tree, events = low.events, hit = 1 } }
   want_events(opts.ruleset, entries, true)
   local prog = emit.compile(entries, { first = true, dispatch = false })
-  prog.tree, prog.events, prog.leaves = low.tree, low.events, checker.leaves
+  prog.tree, prog.events, prog.leaves, prog.ast = low.tree, low.events, checker.leaves, low.ast
   function prog.dump()
     return legend(prog.text_of(1), checker.leaves)
   end

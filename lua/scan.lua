@@ -1,0 +1,620 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Captures that conditions are tried on again and again: what the REPL and `falco why` stand on.
+--
+--   local s, message = scan.open{ files = { "a.scap", "b.scap" }, config = config }      one after the other; evt.num goes on
+--   local cond = s:condition("proc.name = cat", diags)      nil: diags says why. A third argument, a result of rules.load(),
+--                                                           lends its macros and lists
+--   local hits, message = s:find(cond, opts)                every event it holds for
+--   local rows = s:read(hits, { "evt.num", "proc.name" }, { limit = 20 })
+--   s:close()
+--
+-- Events are named by their evt.num, a Lua number. Passes over the capture take
+--   opts.progress   function(fraction from 0 to 1): called now and then; false ends the pass, whose result is then `cancelled`
+-- and return nil and a message when the capture cannot be read on (.partial then has what was found before).
+--
+-- scan        .files, .events (numbered so far; all of them once .complete), .complete, .seconds (from the first event to the last)
+-- condition   .text, .tree and .events (rules/lower.lua), .ast (rules/grammar.lua), .ruleset, .stateful (it remembers something)
+--   s:of_rule(result, rule) -> condition                    of a rule of rules.load()
+-- hits        .count, .looked (events that rules can see), .ns (of the pass, per event), .seconds, .cancelled, .how: "replay"
+--             (all events were read again), "memory", and .why of the former
+--   hits:has(num)    hits:list(n, after) -> { num, ... }, the first n behind number `after` (0)
+--   hits:minus(other) -> hits                               in these, not in the others
+--   hits:timeline(bins) -> { count, ... }                   by time, from the first event of the capture to the last
+-- In all that follows `which` is hits, an array of numbers in order, or nil: every event that rules can see.
+--   s:read(which, fields, opts) -> rows, nil or diagnostics rows: { { num =, [i] = text or false (missing) }, ... }; opts.limit
+--   s:top(fields, which, opts) -> { { count =, [i] = text or false }, ... most first; events =, distinct =, left_out = }
+--             opts.max: distinct values that are counted (100000); what others have is in left_out
+--   s:numbers(field, which, opts) -> { min =, max =, sum =, count =, missing =, bins = { {from, to, count}, ... } }; opts.bins
+--   s:visit(which, visit, opts) -> events visited           visit(evt, head, num), with tables and all; false ends it.
+--             opts.ruleset: whose expressions visit() reads
+--   s:near(cond, opts) -> { count =, by_leaf = { {leaf =, count =}, ... }, events = { {num =, leaf =}, ... } }
+--             events of the condition's types that fail it by one comparison: it would hold if that one answered otherwise.
+--             opts.limit: events listed (20)
+--   s:why(cond, num) -> tree (why.lua), or nil and a message
+-- The state when an event has happened:
+--   local at, message = s:at(num)    at.evt, at.head, at.num, at.engine; the next s:at() or at:close() ends it
+--   at:fields() -> { {name =, value =}, ... }               all that are not missing; opts.ruleset as above
+--   at:params() -> { {name =, value =}, ... }               at:value("proc.name") -> text, or nil: missing; nil, message
+--   at:thread(tid) -> row or nil                            at:processes() -> rows, by pid; each has .children (pids)
+--   at:ancestors(tid) -> rows, from the process itself up   at:fds(tid) -> { {fd =, type =, letter =, name =, raw =, ino =}, ... }
+--   rows: tid pid ptid parent vtid vpid sid pgid uid gid loginuid tty threads fds clone_ts exec_ts (ns, as numbers) is_main
+--         is_dead is_known comm exe exepath cwd container args (array) env (array) cgroups (array) cmdline
+local bit = require("bit")
+local core = require("core")
+local diag = require("diag")
+local grammar = require("rules.grammar")
+local lower = require("rules.lower")
+local rules = require("rules")
+local ruleset = require("rules.ruleset")
+local run = require("run")
+local why = require("why")
+local ffi = core.ffi
+
+local M = {}
+
+local Scan, Hits, At = {}, {}, {}
+Scan.__index, Hits.__index, At.__index = Scan, Hits, At
+
+local SLICE = 65536           -- events between two words of progress
+local MAX_DISTINCT = 100000
+local MAX_THREADS, MAX_FDS = 1048576, 65536       -- rows that people get to see
+
+-- ------------------------------------------------------------------ sets of numbers
+
+local function new_bits()
+  return { words = {}, high = -1 }
+end
+
+local function bits_add(bits, num)
+  local w = bit.rshift(num, 5)
+  bits.words[w] = bit.bor(bits.words[w] or 0, bit.lshift(1, num % 32))
+  if w > bits.high then bits.high = w end
+end
+
+local function bits_has(bits, num)
+  return bit.band(bits.words[bit.rshift(num, 5)] or 0, bit.lshift(1, num % 32)) ~= 0
+end
+
+-- The first number of the set behind `num`, or nil.
+local function bits_next(bits, num)
+  num = num + 1
+  local w = bit.rshift(num, 5)
+  while w <= bits.high do
+    local word = bits.words[w] or 0
+    for i = num % 32, 31 do
+      if bit.band(word, bit.lshift(1, i)) ~= 0 then return w * 32 + i end
+    end
+    w = w + 1
+    num = w * 32
+  end
+  return nil
+end
+
+-- ------------------------------------------------------------------ reading the files
+
+
+-- A reader of all files: { eng, file (index) }, or nil and a message.
+local function new_reader(s)
+  local err = core.err()
+  local eng = core.C.engine_new(s.limits, err)
+  if eng == nil then return nil, core.message(err) end
+  local reader = { eng = ffi.gc(eng, core.C.engine_free), file = 0, num = 0 }
+  reader.evt = core.C.engine_evt(eng)
+  reader.head = core.C.evt_head(reader.evt)
+  return reader
+end
+
+local function free_reader(reader)
+  core.C.engine_use(reader.eng, nil)
+  core.C.engine_free(ffi.gc(reader.eng, nil))
+end
+
+-- One event on: true; false: the end; nil and a message.
+local function step(s, reader)
+  local C = core.C
+  while true do
+    local r = reader.file == 0 and C.NEXT_END or C.engine_step(reader.eng)
+    if r == C.NEXT_EVENT then return true end
+    if r ~= C.NEXT_END then return nil, r < 0 and core.cstr(C.engine_error(reader.eng)) or "interrupted" end
+    if reader.file == #s.files then return false end
+    reader.file = reader.file + 1
+    local err = core.err()
+    if C.engine_open_replay(reader.eng, s.files[reader.file], err) < 0 then return nil, core.message(err) end
+  end
+end
+
+local function progress_of(s, reader)
+  local inside = core.C.engine_progress(reader.eng)
+  return (reader.file - 1 + (inside > 0 and inside or 0)) / #s.files
+end
+
+-- Calls visit(reader, num) for every numbered event that rules can see. Returns true, or false (ended early), or nil, message.
+local function pass(s, rs, opts, visit)
+  local reader, message = new_reader(s)
+  if not reader then return nil, message end
+  core.C.engine_use(reader.eng, rs)
+  local head, left, go, result = reader.head, SLICE, true, true
+  while go do
+    go, message = step(s, reader)
+    if go == nil then
+      result = nil
+    elseif go then
+      local num = tonumber(head.num)
+      reader.num = num
+      if core.C.engine_shows(reader.eng) and visit(reader, num) == false then result, go = false, false end
+      left = left - 1
+      if left == 0 then
+        left = SLICE
+        if opts and opts.progress and opts.progress(progress_of(s, reader)) == false then result, go = false, false end
+      end
+    end
+  end
+  if result then s.events, s.complete = math.max(s.events, reader.num), true end
+  free_reader(reader)
+  return result, message
+end
+
+-- ------------------------------------------------------------------ conditions
+
+-- Can a condition with these events hold for the event?
+local function fits(events, head)
+  local C = core.C
+  if not lower.can_match(events, head.code) then return false end
+  if not C.event_is_generic(head.code) then return true end
+  local syscalls = lower.syscalls(events)
+  return syscalls == lower.ALL or syscalls[head.sc] or false
+end
+
+M.fits = fits
+
+function Scan:condition(text, diags, result)
+  local rs = result and result.ruleset or ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
+  local prog = rules.condition{ text = text, ruleset = rs, diag = diags, name = "condition", result = result }
+  if not prog then return nil end
+  return { text = text, tree = prog.tree, events = prog.events, ast = prog.ast, ruleset = rs, leaves = prog.leaves,
+           match = prog.match, stateful = lower.stateful(prog.tree) }
+end
+
+function Scan:of_rule(result, rule) -- luacheck: ignore self
+  local diags = diag.new()
+  local prog = rules.condition{ text = rule.condition, ruleset = result.ruleset, diag = diags, name = rule.name, result = result }
+  if not prog then error("a rule that was loaded does not load: " .. diags:render{ level = "error" }) end
+  return { text = rule.condition, rule = rule, tree = prog.tree, events = prog.events, ast = prog.ast, ruleset = result.ruleset,
+           leaves = prog.leaves, match = prog.match, stateful = lower.stateful(prog.tree) }
+end
+
+-- ------------------------------------------------------------------ hits
+
+function Hits:has(num)
+  return bits_has(self.bits, num)
+end
+
+function Hits:list(n, after)
+  local out, num = {}, after or 0
+  while #out < n do
+    num = bits_next(self.bits, num)
+    if not num then break end
+    out[#out + 1] = num
+  end
+  return out
+end
+
+function Hits:minus(other)
+  local bits, count = new_bits(), 0
+  local num = bits_next(self.bits, 0)
+  while num do
+    if not other:has(num) then
+      bits_add(bits, num)
+      count = count + 1
+    end
+    num = bits_next(self.bits, num)
+  end
+  return setmetatable({ scan = self.scan, bits = bits, count = count, looked = self.looked, times = self.times }, Hits)
+end
+
+function Hits:timeline(bins)
+  local out, span = {}, math.max(self.scan.seconds or 0, 1e-9)
+  for i = 1, bins do out[i] = 0 end
+  local num = bits_next(self.bits, 0)
+  while num do
+    local i = math.min(math.floor(self.times[num] / span * bins), bins - 1) + 1
+    out[math.max(i, 1)] = out[math.max(i, 1)] + 1
+    num = bits_next(self.bits, num)
+  end
+  return out
+end
+
+-- Seconds since the first event that was read.
+local function time_of(s, head)
+  s.first_ts = s.first_ts or head.ts + 0ULL
+  local at = tonumber(ffi.cast("int64_t", head.ts - s.first_ts)) / 1e9
+  s.seconds = math.max(s.seconds or 0, at)
+  return at
+end
+
+function Scan:find(cond, opts)
+  local C, start = core.C, core.C.sys_now_ns()
+  local hits = setmetatable({ scan = self, bits = new_bits(), count = 0, looked = 0, how = "replay", times = {} }, Hits)
+  local match, events = cond.match, cond.events
+  local ok, message = pass(self, cond.ruleset, opts, function(reader, num)
+    hits.looked = hits.looked + 1
+    local at = time_of(self, reader.head)
+    if fits(events, reader.head) and match(reader.evt) > 0 then
+      bits_add(hits.bits, num)
+      hits.count = hits.count + 1
+      hits.times[num] = at
+    end
+  end)
+  hits.seconds = tonumber(C.sys_now_ns() - start) / 1e9
+  hits.ns = hits.seconds * 1e9 / math.max(hits.looked, 1)
+  hits.cancelled = ok == false or nil
+  if ok == nil then
+    self.partial = hits
+    return nil, message
+  end
+  return hits
+end
+
+-- ------------------------------------------------------------------ fields of events
+
+local text_room = ffi.new("char[?]", 4096)
+
+local function value_text(value)
+  local C = core.C
+  if value.type == 0 then return false end
+  local n = C.value_text(value, text_room, 4096)
+  if n <= 4096 then return ffi.string(text_room, n) end
+  local room = ffi.new("char[?]", n)
+  return ffi.string(room, math.min(C.value_text(value, room, n), n))
+end
+
+M.value_text = value_text
+
+-- An output of these fields in the ruleset, or nil and diagnostics.
+local function output_of(rs, fields)
+  local ids, diags = {}, diag.new()
+  for i, text in ipairs(fields) do
+    local operand, after = grammar.operand(text, 1)
+    local id, err
+    if not operand then
+      err = after
+    elseif after <= #text then
+      err = { message = ("'%s' is no field"):format(text) }
+    else
+      id, err = ruleset.operand(rs, operand)
+    end
+    if id and bit.band(core.C.ruleset_expr(rs, id).flags, core.C.FIELD_FILTER_ONLY) ~= 0 then
+      id, err = nil, { message = ("'%s' is for conditions only: it has no single value"):format(text) }
+    end
+    if not id then diags:error("LOAD_ERR_COMPILE_OUTPUT", nil, err.message) end
+    ids[i] = id
+  end
+  if diags.errors > 0 then return nil, diags end
+  return ruleset.output(rs, ids)
+end
+
+-- ------------------------------------------------------------------ visiting
+
+local function chooser(which)
+  if not which then return function() return true end, math.huge end
+  if which.bits then return function(num) return bits_has(which.bits, num) end, which.count end
+  local set = {}
+  for _, num in ipairs(which) do set[num] = true end
+  return function(num) return set[num] end, #which
+end
+
+function Scan:visit(which, visit, opts)
+  local chosen, left = chooser(which)
+  local n = 0
+  if left == 0 then return 0 end
+  local ok, message = pass(self, opts and opts.ruleset, opts, function(reader, num)
+    if not chosen(num) then return true end
+    n, left = n + 1, left - 1
+    return visit(reader.evt, reader.head, num) ~= false and left > 0
+  end)
+  if ok == nil then return nil, message end
+  return n
+end
+
+-- Calls see(values, num) with the values of the fields. Returns events visited; nil, message or diagnostics.
+local function each_values(s, which, fields, opts, see)
+  local rs = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
+  local output, diags = output_of(rs, fields)
+  if not output then return nil, diags end
+  return s:visit(which, function(evt, _, num)
+    return see(core.C.alert_fill(evt, output).values, num)
+  end, { ruleset = rs, progress = opts and opts.progress })
+end
+
+function Scan:read(which, fields, opts)
+  local rows, limit = {}, opts and opts.limit or math.huge
+  local n, message = each_values(self, which, fields, opts, function(values, num)
+    local row = { num = num }
+    for i = 1, #fields do row[i] = value_text(values[i - 1]) end
+    rows[#rows + 1] = row
+    return #rows < limit
+  end)
+  if not n then return nil, message end
+  return rows
+end
+
+function Scan:top(fields, which, opts)
+  local max, counts, rows, left_out = opts and opts.max or MAX_DISTINCT, {}, {}, 0
+  local n, message = each_values(self, which, fields, opts, function(values)
+    local parts = {}
+    for i = 1, #fields do parts[i] = value_text(values[i - 1]) end
+    local key = {}
+    for i, part in ipairs(parts) do key[i] = part and "=" .. part:gsub("%z", "%z%z") or "-" end
+    key = table.concat(key, "\0\1")
+    local row = counts[key]
+    if row then
+      row.count = row.count + 1
+    elseif #rows < max then
+      parts.count = 1
+      rows[#rows + 1], counts[key] = parts, parts
+    else
+      left_out = left_out + 1
+    end
+  end)
+  if not n then return nil, message end
+  for i, row in ipairs(rows) do row.order = i end
+  table.sort(rows, function(a, b) return a.count > b.count or a.count == b.count and a.order < b.order end)
+  rows.events, rows.distinct, rows.left_out = n, #rows, left_out
+  return rows
+end
+
+local function bins_of(list, min, max, bins)
+  local out, width = {}, (max - min) / bins
+  for i = 1, bins do out[i] = { from = min + (i - 1) * width, to = min + i * width, count = 0 } end
+  for value, count in pairs(list) do
+    local i = width > 0 and math.min(math.floor((value - min) / width), bins - 1) + 1 or 1
+    out[i].count = out[i].count + count
+  end
+  return out
+end
+
+function Scan:numbers(field, which, opts)
+  local out = { sum = 0, count = 0, missing = 0, left_out = 0 }
+  local seen, distinct = {}, 0
+  local n, message = each_values(self, which, { field }, opts, function(values)
+    local value = tonumber(value_text(values[0]) or nil)
+    if not value then
+      out.missing = out.missing + 1
+      return
+    end
+    out.count, out.sum = out.count + 1, out.sum + value
+    out.min, out.max = math.min(out.min or value, value), math.max(out.max or value, value)
+    if seen[value] then
+      seen[value] = seen[value] + 1
+    elseif distinct < MAX_DISTINCT then
+      seen[value], distinct = 1, distinct + 1
+    else
+      out.left_out = out.left_out + 1
+    end
+  end)
+  if not n then return nil, message end
+  out.bins = out.count > 0 and bins_of(seen, out.min, out.max, opts and opts.bins or 10) or {}
+  return out
+end
+
+-- ------------------------------------------------------------------ why, near
+
+function Scan:why(cond, num)
+  local tree, reached
+  local ok, message = pass(self, cond.ruleset, nil, function(reader, at)
+    if at == num then
+      reached, tree = true, why.explain(cond, reader.evt, reader.head)
+      return false
+    elseif cond.stateful and fits(cond.events, reader.head) then
+      cond.match(reader.evt)
+    end
+    return at < num
+  end)
+  if ok == nil then return nil, message end
+  if not reached then return nil, ("there is no event %d that rules can see"):format(num) end
+  return tree
+end
+
+function Scan:near(cond, opts)
+  local out, by_leaf = { count = 0, events = {}, by_leaf = {} }, {}
+  local limit = opts and opts.limit or 20
+  local ok, message = pass(self, cond.ruleset, opts, function(reader, num)
+    local leaf = fits(cond.events, reader.head) and why.near(cond.tree, reader.evt)
+    if leaf then
+      out.count = out.count + 1
+      if not by_leaf[leaf] then
+        by_leaf[leaf] = { leaf = leaf, text = why.leaf_text(leaf), count = 0 }
+        out.by_leaf[#out.by_leaf + 1] = by_leaf[leaf]
+      end
+      by_leaf[leaf].count = by_leaf[leaf].count + 1
+      if #out.events < limit then out.events[#out.events + 1] = { num = num, leaf = leaf, text = by_leaf[leaf].text } end
+    end
+  end)
+  if ok == nil then return nil, message end
+  out.cancelled = ok == false or nil
+  table.sort(out.by_leaf, function(a, b) return a.count > b.count end)
+  return out
+end
+
+-- ------------------------------------------------------------------ the state at an event
+
+function Scan:at(num)
+  if self.cursor and self.cursor.num > num then self.cursor:close() end
+  local at = self.cursor
+  if not at then
+    local reader, message = new_reader(self)
+    if not reader then return nil, message end
+    at = setmetatable({ scan = self, reader = reader, num = 0, evt = reader.evt, head = reader.head, engine = reader.eng }, At)
+    self.cursor = at
+  end
+  at:use(nil)
+  while at.num < num do
+    local go, message = step(self, at.reader)
+    if not go then
+      at:close()
+      return nil, message or ("there is no event %d"):format(num)
+    end
+    at.num = tonumber(at.head.num)
+  end
+  at.visible = core.C.engine_shows(at.engine)
+  return at
+end
+
+-- The ruleset whose expressions are read from the event.
+function At:use(rs)
+  self.ruleset = rs
+  core.C.engine_use(self.engine, rs)
+end
+
+function At:close()
+  if self.scan.cursor == self then self.scan.cursor = nil end
+  if self.engine then free_reader(self.reader) end
+  self.engine = nil
+end
+
+local function read_values(at, fields)
+  local rs = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
+  local output, diags = output_of(rs, fields)
+  if not output then return nil, diags end
+  local before, texts = at.ruleset, {}
+  at:use(rs)
+  local values = core.C.alert_fill(at.evt, output).values
+  for i = 1, #fields do texts[i] = value_text(values[i - 1]) end
+  at:use(before)
+  return texts
+end
+
+function At:value(field)
+  local texts, diags = read_values(self, { field })
+  if not texts then return nil, diags:sorted()[1].message end
+  return texts[1] or nil
+end
+
+-- Fields that have one value to show without being told of what.
+local plain_fields
+local function all_fields()
+  if plain_fields then return plain_fields end
+  local C = core.C
+  plain_fields = {}
+  for i = 0, C.field_count() - 1 do
+    local info = C.field_info(i)
+    if bit.band(info.arg, C.ARG_REQUIRED) == 0 and bit.band(info.flags, C.FIELD_FILTER_ONLY + C.FIELD_HIDDEN + C.FIELD_DEPRECATED) == 0
+      and info.scope ~= C.SCOPE_STATEFUL then
+      plain_fields[#plain_fields + 1] = core.cstr(info.name)
+    end
+  end
+  return plain_fields
+end
+
+function At:fields()
+  local names, out = all_fields(), {}
+  for i, text in ipairs(read_values(self, names)) do
+    if text then out[#out + 1] = { name = names[i], value = text } end
+  end
+  return out
+end
+
+function At:params()
+  local info, names, fields = core.C.event_info(self.head.code), {}, {}
+  for i = 0, math.min(info.nparams, self.head.nparams) - 1 do
+    names[#names + 1], fields[#fields + 1] = core.cstr(info.params[i].name), ("evt.arg[%d]"):format(i)
+  end
+  local out = {}
+  if #fields == 0 then return out end
+  for i, text in ipairs(read_values(self, fields)) do out[i] = { name = names[i], value = text or nil } end
+  return out
+end
+
+local function items(s)
+  local out, text = {}, core.str(s)
+  if text == "" then return out end
+  for item in (text:sub(-1) == "\0" and text or text .. "\0"):gmatch("(%Z*)%z") do out[#out + 1] = item end
+  return out
+end
+
+local NUMBERS = { "tid", "pid", "ptid", "parent", "vtid", "vpid", "sid", "pgid", "uid", "gid", "loginuid", "tty", "threads", "fds",
+                  "clone_ts", "exec_ts" }
+local TEXTS = { "comm", "exe", "exepath", "cwd", "container" }
+
+local function thread_row(row)
+  local out = { is_main = row.is_main, is_dead = row.is_dead, is_known = row.is_known }
+  for _, key in ipairs(NUMBERS) do out[key] = tonumber(row[key]) end
+  for _, key in ipairs(TEXTS) do out[key] = core.str(row[key]) end
+  out.args, out.env, out.cgroups = items(row.args), items(row.env), items(row.cgroups)
+  out.cmdline = table.concat({ out.comm, unpack(out.args) }, " ")
+  return out
+end
+
+function At:thread(tid)
+  local row = ffi.new("struct thread_row")
+  if core.C.engine_thread(self.engine, tid, row) < 0 then return nil end
+  return thread_row(row)
+end
+
+function At:processes()
+  local C = core.C
+  local n = math.min(C.engine_threads(self.engine, nil, 0), MAX_THREADS)
+  local tids, out, by_pid = ffi.new("int64_t[?]", math.max(n, 1)), {}, {}
+  C.engine_threads(self.engine, tids, n)
+  for i = 0, n - 1 do
+    local row = self:thread(tids[i])
+    if row.is_main or not row.is_known then
+      row.children = {}
+      out[#out + 1], by_pid[row.pid] = row, row
+    end
+  end
+  table.sort(out, function(a, b) return a.tid < b.tid end)
+  for _, row in ipairs(out) do
+    local parent = row.parent ~= row.pid and by_pid[row.parent]
+    if parent then parent.children[#parent.children + 1] = row.pid end
+  end
+  return out
+end
+
+function At:ancestors(tid)
+  local out, seen = {}, {}
+  local row = self:thread(tid)
+  if row and not row.is_main then row = self:thread(row.pid) or row end
+  while row and not seen[row.tid] do
+    seen[row.tid] = true
+    out[#out + 1] = row
+    row = row.parent > 0 and self:thread(row.parent) or nil
+  end
+  return out
+end
+
+function At:fds(tid)
+  local C = core.C
+  local n = math.min(C.engine_fds(self.engine, tid, nil, 0), MAX_FDS)
+  local rows, out = ffi.new("struct fd_row[?]", math.max(n, 1)), {}
+  C.engine_fds(self.engine, tid, rows, n)
+  for i = 0, n - 1 do
+    local row = rows[i]
+    out[#out + 1] = { fd = tonumber(row.fd), type = core.cstr(row.type), letter = string.char(row.letter), name = core.str(row.name),
+                      raw = core.str(row.raw), ino = tonumber(row.ino), dev = row.dev, openflags = row.openflags }
+  end
+  table.sort(out, function(a, b) return a.fd < b.fd end)
+  return out
+end
+
+-- ------------------------------------------------------------------ open
+
+function M.open(opts)
+  core.load()
+  local s = setmetatable({ files = opts.files, events = 0 }, Scan)
+  s.limits = opts.config and run.limits(opts.config) or ffi.new("struct engine_limits")
+  -- what cannot be opened is told now, not by the first condition
+  local reader, message = new_reader(s)
+  if not reader then return nil, message end
+  local go
+  go, message = step(s, reader)
+  free_reader(reader)
+  if go == nil then return nil, message end
+  return s
+end
+
+function Scan:close()
+  if self.cursor then self.cursor:close() end
+end
+
+return M

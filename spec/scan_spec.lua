@@ -1,0 +1,124 @@
+-- SPDX-License-Identifier: Apache-2.0
+local core = require "core"
+local diag = require "diag"
+local rules = require "rules"
+local scan = require "scan"
+local support = dofile "spec/support.lua"
+
+local PROCS, SENSITIVE = "test/data/procs.scap", "test/data/sensitive.scap"
+
+local function open(...)
+  return assert(scan.open{ files = { ... } })
+end
+
+local function condition(s, text)
+  local diags = diag.new()
+  return assert(s:condition(text, diags), diags:render{ level = "error" })
+end
+
+-- What a rule with this condition matches.
+local function by_engine(path, text)
+  local result = support.good(support.rule("r", "'" .. text:gsub("'", "''") .. "'", "  warn_evttypes: false\n"))
+  local prog = rules.compile(result)
+  local out = {}
+  support.replay(path, result.ruleset, function(evt, head)
+    if prog.match(evt) > 0 then out[#out + 1] = tonumber(head.num) end
+  end)
+  core.C.ruleset_free(result.ruleset)
+  return out
+end
+
+describe("scan", function()
+  it("finds what a rule finds, again and again", function()
+    local s = open(PROCS)
+    for _, text in ipairs{ "evt.type = execve", "proc.name = cat", "evt.type != close and fd.name startswith /etc",
+                           "proc.aname = bash and evt.type = openat", "util.cnt > 100 and evt.type = openat", "evt.num < 0" } do
+      local want = by_engine(PROCS, text)
+      for _ = 1, 2 do
+        local hits = assert(s:find(condition(s, text)))
+        assert.same(want, hits:list(math.huge), text)
+        assert.equal(#want, hits.count)
+      end
+    end
+    s:close()
+  end)
+
+  it("counts events on over several files", function()
+    local one, both = open(PROCS), open(PROCS, SENSITIVE)
+    local text = "evt.type = execve"
+    local first = one:find(condition(one, text))
+    local hits = both:find(condition(both, text))
+    assert.equal(first.count + #by_engine(SENSITIVE, text), hits.count)
+    assert.same(first:list(math.huge), hits:list(first.count))
+    local last = hits:list(math.huge)[hits.count]
+    assert.is_true(last > one.events)
+    assert.equal("execve", assert(both:at(last)):value("evt.type"))
+    one:close()
+    both:close()
+  end)
+
+  it("can be stopped", function()
+    local s = open(PROCS, SENSITIVE)
+    local calls = 0
+    local hits = s:find(condition(s, "evt.num > 0"), { progress = function(fraction)
+      calls = calls + 1
+      assert.is_true(fraction >= 0 and fraction <= 1)
+      return false
+    end })
+    assert.is_true(hits.cancelled == true or calls == 0)
+    s:close()
+  end)
+
+  it("reads fields, counts values", function()
+    local s = open(SENSITIVE)
+    local hits = s:find(condition(s, "evt.type = execve"))
+    local rows = assert(s:read(hits, { "evt.num", "proc.name", "proc.aname[9]" }, { limit = 3 }))
+    assert.equal(3, #rows)
+    assert.equal(tostring(rows[1].num), rows[1][1])
+    assert.is_false(rows[1][3])
+    local top = assert(s:top({ "proc.name" }, hits))
+    local sum = 0
+    for i, row in ipairs(top) do
+      sum = sum + row.count
+      assert.is_true(i == 1 or top[i - 1].count >= row.count)
+    end
+    assert.equal(hits.count, sum)
+    assert.equal(hits.count, top.events)
+    local few = assert(s:top({ "proc.name" }, hits, { max = 1 }))
+    assert.equal(1, #few)
+    assert.equal(hits.count - few[1].count, few.left_out)
+    local numbers = assert(s:numbers("evt.rawres", hits))
+    assert.equal(hits.count, numbers.count + numbers.missing)
+    local _, diags = s:read(hits, { "proc.nam" })
+    assert.equal(1, diags.errors)
+    s:close()
+  end)
+
+  it("goes to an event, back and forth", function()
+    local s = open(SENSITIVE)
+    local hits = s:find(condition(s, "evt.type = execve and proc.name = cat"))
+    local num = hits:list(1)[1]
+    for _, there in ipairs{ num, 5, num } do
+      assert.equal(tostring(there), assert(s:at(there)):value("evt.num"))
+    end
+    local at = assert(s:at(num))
+    local tid = tonumber(at.head.tid)
+    assert.equal("cat", at:thread(tid).comm)
+    local up = at:ancestors(tid)
+    assert.equal("cat", up[1].comm)
+    assert.equal(at:value("proc.pname"), up[2].comm)
+    assert.is_true(#at:processes() > 1)
+    assert.equal(tonumber(at:value("proc.fdopencount")), #at:fds(tid))
+    assert.equal("res", at:params()[1].name)
+    assert.is_true(#at:fields() > 100)
+    assert.is_nil(at:thread(123456789))
+    assert.is_nil((s:at(1e9)))
+    s:close()
+  end)
+
+  it("says what cannot be opened", function()
+    local s, message = scan.open{ files = { "spec/scan_spec.lua" } }
+    assert.is_nil(s)
+    assert.truthy(message:find("spec/scan_spec.lua", 1, true))
+  end)
+end)
