@@ -489,6 +489,107 @@ const uint32_t *yaml_words(const struct yaml_doc *doc);	/* YAML_WORDS for each e
 const char *yaml_texts(const struct yaml_doc *doc);
 void yaml_doc_free(struct yaml_doc *doc);		/* libyaml has a yaml_free of its own */
 
+/* ------------------------------------------------------------------ senders (c/output): alerts to other machines */
+
+/*
+ * A sender keeps what it is given, in order, until its peer has taken it; a thread of its own sends, and tries again for as long
+ * as it takes. No call below waits for a peer but sender_close(), and that as long as it is told to.
+ */
+struct sender;
+
+struct sender_limits {
+	uint32_t max_messages;		/* that the peer has not taken yet */
+	uint64_t max_bytes;
+};
+
+/* NULL or "" anywhere: none. Texts are copied. */
+struct tls_options {
+	const char *ca_cert;		/* file; the only CAs that are trusted then */
+	const char *ca_bundle;		/* likewise, without ca_cert */
+	const char *ca_path;		/* directory, without either */
+	const char *client_cert, *client_key;
+	bool insecure;			/* any certificate will do */
+};
+
+struct sender_stats {
+	uint64_t settled;		/* messages that need no more: taken, or refused for good */
+	uint64_t refused;
+	uint64_t again;			/* messages that had to be sent once more: the peer may have them twice */
+	uint64_t failures;		/* attempts that came to nothing */
+	uint64_t timeouts;
+	uint64_t waiting, waiting_bytes;
+	uint64_t notices_lost;
+	bool down;			/* the last attempt failed */
+};
+
+enum sender_notice {
+	SENDER_NONE,
+	SENDER_DOWN,			/* why; said once until SENDER_UP */
+	SENDER_UP,
+	SENDER_ERROR,			/* something was lost or is wrong */
+	SENDER_ECHO,			/* what the peer answers */
+};
+enum { SENDER_EAGAIN = 11, SENDER_EMSGSIZE = 90, SENDER_NOTICE_MAX = 16384 };
+
+/* Copies. 0; -SENDER_EAGAIN: full, until the peer has taken some; -SENDER_EMSGSIZE: larger than max_bytes; -ENOMEM. */
+int sender_put(struct sender *s, const char *p, uint32_t len);
+/* Readable when there is something to learn: room after the outbox was full or for a good part of it, that it is empty, a notice. */
+int sender_fd(const struct sender *s);
+/* How many of the messages that were put, from the first on, need no more. sender_fd() is then no longer readable. */
+uint64_t sender_settled(struct sender *s);
+void sender_stats(struct sender *s, struct sender_stats *stats);
+const char *sender_name(const struct sender *s);	/* of the peer; without passwords */
+/* The next line for people, or answer of the peer: its kind and text, cut to cap bytes; or SENDER_NONE. */
+int sender_notice(struct sender *s, char *buf, uint32_t cap, uint32_t *len);
+/* Waits up to wait_ms for what is there to be taken. last: the counters at the end, or NULL. Frees. */
+void sender_close(struct sender *s, uint32_t wait_ms, struct sender_stats *last);
+
+struct http_options {
+	const char *url, *user_agent, *content_type;
+	struct tls_options tls;
+	bool echo;			/* answers become notices */
+	bool compress;			/* gzip */
+	bool keep_alive;		/* keep the connection while nothing waits */
+	uint32_t timeout_ms;		/* of one attempt; 0: none */
+	uint32_t max_timeouts;		/* attempts that may time out in a row before it counts as failure */
+	uint32_t max_batch;		/* messages in one request, one a line, when several wait */
+	struct sender_limits limits;
+};
+struct sender *http_sender_new(const struct http_options *options, struct err *err);
+
+/* Single requests (http_client.c): asked for, and looked after later. http and https, no redirects. */
+struct http_client;
+
+struct http_request {
+	const char *url;
+	const char *method;		/* NULL: POST with a body, else GET */
+	const char *const *headers;	/* "Name: value" */
+	uint32_t nheaders;
+	uint32_t body_len;
+	const char *body;		/* NULL: none */
+	const char *user_agent;		/* NULL: falco */
+	uint32_t timeout_ms;		/* 0: the default, 10 s */
+	uint32_t max_answer;		/* bytes; 0: 64 KB. The rest is cut */
+	struct tls_options tls;
+};
+
+struct http_answer {
+	int32_t id;			/* http_client_ask()'s */
+	int32_t status;			/* 0: there is no answer, see `error` */
+	const char *body;		/* NULL when body_len is 0 */
+	uint32_t body_len;
+	bool cut;
+	const char *error;		/* one line; "" */
+};
+
+/* max_waiting: requests whose answer was not fetched yet; max_running: of them, at once. */
+struct http_client *http_client_new(uint32_t max_running, uint32_t max_waiting, struct err *err);
+/* Copies everything. An id > 0; -SENDER_EAGAIN: too many; -errno. */
+int http_client_ask(struct http_client *c, const struct http_request *request, struct err *err);
+/* The next answer there is, in the order of coming; borrowed until the next call. false: none now. */
+bool http_client_answer(struct http_client *c, struct http_answer *answer);
+void http_client_free(struct http_client *c);		/* what is under way is given up */
+
 /* ------------------------------------------------------------------ the machine (sys.c) */
 
 bool sys_isatty(int fd);
