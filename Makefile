@@ -129,6 +129,7 @@ $(B)/embed.o: $(B)/embed.c
 # ---------------------------------------------------------------- tests
 # the test that lets allocations fail stands between the engine and the allocator
 $(B)/test/test_alloc: LDFLAGS += $(foreach f,malloc calloc realloc free strdup,-Wl,--wrap=$(f))
+$(B)/test/test_watch: LDFLAGS += -Wl,--wrap=inotify_init1
 $(B)/test/%: $(B)/test/%.o $(ENGINE_O)
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -lcmocka

@@ -56,6 +56,7 @@ local function entry(path, spec)
   else
     line(escape(sentence(spec.doc)))
   end
+  if spec.restart then line("A change takes effect when falco is started anew.") end
   if spec.missing then line("Without effect in this build: ", escape(spec.missing), ".") end
 end
 

@@ -7,7 +7,7 @@
 --   console.flush() -> the same
 --   console.writer() -> struct writer * of standard output
 --   console.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
---   console.error("text"), console.warning("text"), console.info("text")       one line each, "falco: error: text"
+--   console.error("text"), .warning, .notice, .info, .debug       one line each, "falco: error: text"
 local core = require("core")
 local schema = require("schema")
 local text = require("text")
@@ -16,7 +16,7 @@ local M = {}
 
 local OUT, ERR = 1, 2
 
-M.paints = { error = "\27[1;31m", warning = "\27[1;35m", info = "\27[36m", bold = "\27[1m", dim = "\27[2m",
+M.paints = { error = "\27[1;31m", warning = "\27[1;35m", notice = "\27[36m", info = "\27[36m", debug = "\27[2m", bold = "\27[1m", dim = "\27[2m",
   green = "\27[32m", yellow = "\27[33m", cyan = "\27[36m", alarm = "\27[1;37;41m", off = "\27[0m" }
 
 local function is_set(name)
@@ -78,6 +78,10 @@ function M.error(message) say("error", message) end
 
 function M.warning(message)
   if shown >= LEVELS.warning then say("warning", message) end
+end
+
+function M.notice(message)
+  if shown >= LEVELS.notice then say("notice", message) end
 end
 
 function M.info(message)

@@ -47,20 +47,27 @@ local function apply(config, options, has_file)
   end
 end
 
+-- The configuration as files and options have it now, or nil; and the diagnostics.
+local function read_config(options)
+  local path = config_path(options)
+  local diags = require("diag").new()
+  local config = require("conf").load{ path = path, set = options.set, diag = diags }
+  if not config then return nil, diags end
+  config.path = path
+  apply(config, options, path ~= nil)
+  return config, diags
+end
+
 -- The configuration, or nil after its mistakes were shown. quiet: no warnings.
 local function load_config(options, quiet)
-  local conf, diag, console = require("conf"), require("diag"), require("console")
-  local path = config_path(options)
-  local diags = diag.new()
-  local config = conf.load{ path = path, set = options.set, diag = diags }
+  local console = require("console")
+  local config, diags = read_config(options)
   console.set_level(config and config.log_level or "info", config and config.log_stderr, options.verbose)
   console.diagnostics(diags, { level = quiet and "error" or nil })
   if not config then return nil end
   for _, absent in ipairs(quiet and not options.verbose and {} or config.absent) do
     console.info(("configuration '%s' does not exist and is left out"):format(absent))
   end
-  config.path = path
-  apply(config, options, path ~= nil)
   return config
 end
 
@@ -146,7 +153,7 @@ local function run(options)
     return fail(("there is no configuration file %s; name one with -c, or rules with -r")
       :format(require("conf").default_path()))
   end
-  return require("run").run(config, options)
+  return require("run").run(config, options, function() return read_config(options) end)
 end
 
 -- The first row whose option is there decides.

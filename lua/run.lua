@@ -6,8 +6,10 @@
 --   loop         engine_next(), match, and on a match: copy the values out, format, write
 --   reload       other rules between two events: the source and the tables stay as they are
 --   finish       flush, statistics, what went wrong
+local changes = require("changes")
 local containers = require("containers")
 local core = require("core")
+local daemon = require("daemon")
 local diag = require("diag")
 local drops = require("drops")
 local files = require("files")
@@ -307,11 +309,10 @@ function M.loop_until(eng, prog, alert, seconds, deadline)
   end
 end
 
--- No source: wait for a signal, or for `seconds` (nil: for good).
-local function wait(seconds)
+-- No source: wait for a signal or a request, or until `deadline` (nil: for good).
+local function wait(deadline)
   local C = core.C
-  local deadline = seconds and tonumber(C.sys_now_ns()) + seconds * 1e9
-  while C.sys_stop_signal() == 0 do
+  while C.sys_stop_signal() == 0 and not C.sys_has_requests() do
     if deadline and tonumber(C.sys_now_ns()) >= deadline then return C.NEXT_END end
     C.sys_sleep(200)
   end
@@ -341,8 +342,11 @@ end
 -- asks to end may come at any time.
 local function goes_on(work)
   local C = core.C
-  if work.outs:is_lost() or work.lost_too_much or not work.wake or C.sys_stop_signal() ~= 0 or not work.wake() then return false end
-  C.engine_resume(work.eng)
+  if work.outs:is_lost() or work.lost_too_much or not work.wake then return false end
+  repeat
+    if C.sys_stop_signal() ~= 0 or not work.wake() then return false end
+    C.engine_resume(work.eng)
+  until not C.sys_has_requests()
   return C.sys_stop_signal() == 0
 end
 
@@ -355,7 +359,7 @@ end
 
 -- What is to do now and then while a live source runs.
 local function housekeeper(work)
-  local C, losses, watch = core.C, core.ffi.new("struct live_losses"), drops.new(work.config, teller(work))
+  local C, losses, watch = core.C, core.ffi.new("struct live_losses"), drops.new(work.config, work.tell)
   return function()
     work.outs:flush()
     if work.windows then work.windows:look() end
@@ -370,13 +374,17 @@ end
 -- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
 -- has by then.
 local function run_loop(work, config, options)
-  if config.engine.kind == "nodriver" then return wait(options.seconds) end
-  local C, result, deadline = core.C, nil, nil
+  local C, result, deadline, keep = core.C, nil, nil, nil
+  local nodriver = config.engine.kind == "nodriver"
+  if nodriver then deadline = options.seconds and tonumber(C.sys_now_ns()) + options.seconds * 1e9 end
   repeat
-    if options.seconds and not is_live(config) then
+    if work.keeper ~= work.config then work.keeper, keep = work.config, housekeeper(work) end
+    if nodriver then
+      result = wait(deadline)
+    elseif options.seconds and not is_live(config) then
       result, deadline = M.loop_until(work.eng, work.prog, alerter(work), options.seconds, deadline)
     else
-      result = M.loop(work.eng, work.prog, alerter(work), housekeeper(work))
+      result = M.loop(work.eng, work.prog, alerter(work), keep)
     end
   until result ~= C.NEXT_STOPPED or not goes_on(work)
   return result
@@ -436,12 +444,14 @@ local function carry_counts(work, old_rules, old_counts)
 end
 
 -- Other rules for a worker whose engine stands between two events: after engine_next() returned, and after the alerts of
--- its event. Threads, descriptors and the place in the source stay. texts: as of read_files(). Returns true and the
--- diagnostics (warnings, perhaps); or false and the diagnostics, and then the rules are still the old ones.
-function M.reload(work, texts)
-  local loaded = M.load_rules(work.config, texts)
+-- its event. Threads, descriptors and the place in the source stay. texts: as of read_files(). config: another configuration,
+-- too; nil: the worker's. Returns true and the diagnostics (warnings, perhaps); or false and the diagnostics, and then all is
+-- still what it was.
+function M.reload(work, texts, config)
+  local loaded = M.load_rules(config or work.config, texts)
   if not loaded.result.ok then return false, loaded.diags end
   local old_rules, old_counts = work.result.rules, work.counts
+  work.config = config or work.config
   take_rules(work, loaded)
   carry_counts(work, old_rules, old_counts)
   if is_live(work.config) then
@@ -453,8 +463,48 @@ function M.reload(work, texts)
   return true, loaded.diags
 end
 
+-- Keys that the outputs are opened with.
+local OUTPUT_KEYS = { "stdout_output", "file_output", "syslog_output", "program_output", "http_output", "buffered_outputs", "json_output" }
+
+local function new_outputs(work, config, keys)
+  for _, key in ipairs(OUTPUT_KEYS) do
+    if changes.touches(keys, key) then return outputs.open(config, { unbuffered = work.options.unbuffered }) end
+  end
+  return work.outs
+end
+
+-- Another configuration and what it names for a worker between two events. keys: what differs. Returns what changed of the
+-- rules (see changes.lua); or nil and a message ("" when it was shown already), and then all is still what it was.
+local function reconfigure(work, config, keys)
+  local paths, message = M.rules_files(config, work.options)
+  if not paths then return nil, message end
+  local outs
+  outs, message = new_outputs(work, config, keys)
+  if not outs then return nil, message end
+  local old_outs, old_rules = work.outs, work.result.rules
+  local ok, diags = M.reload(work, M.read_files(paths), config)
+  console.diagnostics(diags)
+  if not ok then
+    if outs ~= old_outs then outs:close() end
+    return nil, ""
+  end
+  console.set_level(config.log_level, config.log_stderr, work.options.verbose)
+  if outs ~= old_outs then
+    old_outs:close()
+    work.outs = outs
+  end
+  if changes.touches(keys, "capture") then
+    if work.windows then work.windows:close() end
+    work.windows = windows.new(config.capture, work.eng, work.tell)
+  end
+  local rules_changed = changes.rules(old_rules, work.result.rules)
+  collectgarbage()          -- what the old ruleset holds in C the collector does not see
+  return rules_changed
+end
+
 -- Everything that can fail before the first event: nil, or a message ("" when it was shown already).
 local function set_up(work, config, options)
+  if not options.dry_run then work.daemon:watch() end
   local paths, message = M.rules_files(config, options)
   if not paths then return message end
   for _, path in ipairs(paths) do console.info("loading rules from " .. path) end
@@ -473,7 +523,8 @@ local function set_up(work, config, options)
   work.eng, message = M.open_engine(config, nil, live)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
-  work.windows = windows.new(config.capture, work.eng, teller(work))
+  work.tell = teller(work)
+  work.windows = windows.new(config.capture, work.eng, work.tell)
   message = options.pidfile and write_pid(options.pidfile)
   M.give_up_rights(config)
   return message or nil
@@ -502,6 +553,8 @@ local function finish(work, result, options)
 end
 
 local function tear_down(work)
+  core.C.sys_serve_requests(false)
+  work.daemon:close()
   if not work.eng then return end
   core.C.sys_stop_on_signals(nil)
   core.C.engine_use(work.eng, nil)
@@ -509,9 +562,12 @@ local function tear_down(work)
   work.eng = nil
 end
 
--- Runs to the end of the source; returns the exit status.
-function M.run(config, options)
+-- Runs to the end of the source; returns the exit status. read_config: the configuration as it is now, see daemon.lua
+function M.run(config, options, read_config)
   local work = { config = config, options = options }
+  work.daemon = daemon.new(work, read_config, function(new, keys) return reconfigure(work, new, keys) end)
+  work.wake = function() return work.daemon:wake() end
+  if not options.dry_run then core.C.sys_serve_requests(true) end
   local message = set_up(work, config, options)
   if message or options.dry_run then
     tear_down(work)

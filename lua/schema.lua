@@ -13,6 +13,7 @@
 --   asks      function(value) -> boolean: when `missing` applies (default: not empty, or not the default)
 --   required  the key must be there (maps only, checked after all files are merged)
 --   alias     the key's new name; the value goes there, with a warning
+--   restart   the value, with all in it, stays what it was when the configuration is loaded anew
 local M = {}
 
 local function scalar(kind)
@@ -108,8 +109,7 @@ M.root = map({
           .. "are there already stay", { enum = { "append", "override", "add-only" } }) },
     }, "file or directory with a way to merge"),
   }, "a file"), "more configuration files, merged in this order; files of a directory in order of their names") },
-  { "watch_config_files", bool(false, "reload when a configuration or rules file changes",
-    { missing = "files are read once, at the start", asks = yes }) },
+  { "watch_config_files", bool(true, "load configuration and rules anew when a file of theirs changes, comes or goes") },
 
   { "rules_files", list(any_scalar,
     "rules files and directories, loaded in this order; those that do not exist are left out") },
@@ -136,7 +136,7 @@ M.root = map({
       { "drop_failed_exit", bool(false, "leave failed system calls out") },
       { "disable_iterators", bool(false, "read processes and descriptors at the start from /proc alone, not by BPF iterators") },
     }, "eBPF probe") },
-  }, "the source of events") },
+  }, "the source of events", { restart = true }) },
 
   { "capture", map({
     { "enabled", bool(false, "write them") },
@@ -146,15 +146,15 @@ M.root = map({
     { "max_file_size_mb", int(0, "limit of a file, 0 for none", { min = 0, max = 1048576 }) },
   }, "write the events around an alert to a capture file") },
 
-  { "load_plugins", list(any_scalar, "names of the plugins to load; all of `plugins` when this key is absent") },
+  { "load_plugins", list(any_scalar, "names of the plugins to load; all of `plugins` when this key is absent", { restart = true }) },
   { "plugins", list(map({
     { "name", str(nil, "name of the plugin", { required = true }) },
     { "library_path", str(nil, "its shared object", { required = true }) },
     { "init_config", either({ str(nil, "text for the plugin"), open("settings for the plugin") },
       "settings for the plugin") },
     { "open_params", str("", "what its event source opens") },
-  }, "a plugin"), "plugins", { missing = "plugins are not loaded", asks = is_enabled_plugin }) },
-  { "plugins_hostinfo", bool(true, "give plugins facts about the host") },
+  }, "a plugin"), "plugins", { missing = "plugins are not loaded", asks = is_enabled_plugin, restart = true }) },
+  { "plugins_hostinfo", bool(true, "give plugins facts about the host", { restart = true }) },
 
   { "time_format_iso_8601", bool(false, "alert times as ISO 8601 in UTC instead of the local time of day") },
   { "buffer_format_base64", bool(false, "data buffers as base64", { missing = "buffers are printed as text" }) },
@@ -293,7 +293,7 @@ M.root = map({
       { "first", int(0, "the lowest of the ports", { min = 0, max = 65535 }) },
       { "last", int(0, "the highest, 0 for none", { min = 0, max = 65535 }) },
     }, "sockets of which a live source records up to 16,000 bytes of data per event") },
-  }, "limits of the engine") },
+  }, "limits of the engine", { restart = true }) },
   { "limits", map({
     { "fds_per_process", limit(4096, "descriptors of one process") },
     { "fd_bytes", limit(256 * MB, "memory for the descriptors of all processes") },
@@ -302,7 +302,8 @@ M.root = map({
     { "container_bytes", limit(64 * MB, "memory for what is known of containers") },
     { "block_bytes", limit(64 * MB, "size of one block of a capture") },
     { "scratch_bytes", limit(16 * MB, "memory for the values that one event's fields put together") },
-  }, "what the model of the host may take; what exceeds it is not known, and counted at the end of a run") },
+  }, "what the model of the host may take; what exceeds it is not known, and counted at the end of a run",
+    { restart = true }) },
 }, "falco.yaml")
 
 return M

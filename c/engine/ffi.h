@@ -613,9 +613,36 @@ const char *sys_dir_name(const struct sys_dir *dir, uint32_t i);
 void sys_dir_free(struct sys_dir *dir);
 enum sys_kind { SYS_MISSING, SYS_FILE, SYS_DIR, SYS_OTHER };
 int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can tell */
-/* SIGINT and SIGTERM call engine_stop on `eng` (NULL: they end the program); SIGPIPE is ignored, SIGHUP with a notice. */
+/*
+ * Signals (signals.c). SIGINT, SIGTERM and SIGHUP call engine_stop on `eng` (NULL: they end the program); SIGPIPE is ignored.
+ * Requests are what a worker is to do between two events. After sys_serve_requests(true) SIGHUP is one, unless its cause is
+ * that the terminal is gone. Whoever else asks calls sys_request(), in any thread, also in a signal handler: the engine stops, and a
+ * wait of its thread ends. Threads that call it must have ended before the engine is freed.
+ */
+enum sys_requests {
+	REQUEST_RELOAD = 1,		/* SIGHUP */
+	REQUEST_CHANGED = 2,		/* what a struct watch looks at is not what it was */
+	REQUEST_TICK = 4,		/* time has passed */
+	REQUEST_SNAPSHOT = 8,		/* somebody wants numbers */
+};
 void sys_stop_on_signals(struct engine *eng);
 int sys_stop_signal(void);				/* the signal that came, or 0 */
+void sys_serve_requests(bool on);
+void sys_request(uint32_t what);
+uint32_t sys_requests(void);				/* REQUEST_* since the last call */
+bool sys_has_requests(void);
+/*
+ * Files and directories that somebody else may change (watch.c): a thread makes REQUEST_CHANGED of it, once nothing more
+ * happened for a moment; links on the way may change too. And REQUEST_TICK every tick_ms (0: never).
+ * watch_paths() takes the place of what was looked at before: a change of what stays is not missed. Returns how many paths were too
+ * many, or -errno: they are looked at every two seconds then.
+ */
+enum { WATCH_MAX_PATHS = 1024 };
+struct watch;
+struct watch *watch_new(uint32_t tick_ms, struct err *err);
+int watch_paths(struct watch *w, const char *const *paths, uint32_t n, struct err *err);
+void watch_tick(struct watch *w, uint32_t tick_ms);
+void watch_free(struct watch *w);
 uint64_t sys_now_ns(void);				/* monotonic */
 uint64_t sys_wall_ns(void);				/* since the epoch */
 uint64_t sys_cpu_ns(void);				/* user + system time of this process */

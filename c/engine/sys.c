@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine as Lua needs it: terminals, writing, directories, signals, clocks. Declared in ffi.h. A descriptor may be
+ * The machine as Lua needs it: terminals, writing, directories, clocks. Declared in ffi.h. A descriptor may be
  * non-blocking (a terminal shared with another program often is), so a full pipe is waited for.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -124,60 +123,6 @@ int sys_kind(const char *path)
 	if (S_ISREG(st.st_mode))
 		return SYS_FILE;
 	return S_ISDIR(st.st_mode) ? SYS_DIR : SYS_OTHER;
-}
-
-/* ------------------------------------------------------------------ signals */
-
-static struct engine *volatile stop_engine;
-static volatile sig_atomic_t stop_signal;
-
-static void on_stop_signal(int sig)
-{
-	struct engine *eng = stop_engine;
-
-	stop_signal = sig;
-	if (eng)
-		engine_stop(eng);
-}
-
-/* Nothing is loaded anew yet, and a daemon must not die of being asked to. A terminal that hung up is something else: nobody
- * reads the notice, or anything. */
-static void on_hangup(int sig)
-{
-	static const char notice[] = "falco: warning: SIGHUP is ignored: this build does not load rules and configuration "
-				     "anew; restart it\n";
-	int saved = errno;
-
-	if (write(STDERR_FILENO, notice, sizeof notice - 1) < 0 && errno == EIO)
-		on_stop_signal(sig);
-	errno = saved;
-}
-
-static void notice_hangups(bool on)
-{
-	struct sigaction sa = { .sa_flags = SA_RESTART }, now;
-
-	sa.sa_handler = on ? on_hangup : SIG_DFL;
-	if (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN)	/* nohup */
-		sigaction(SIGHUP, &sa, NULL);
-}
-
-void sys_stop_on_signals(struct engine *eng)
-{
-	/* The first signal asks for an orderly end; a second one, sent by somebody who cannot wait, ends at once. */
-	struct sigaction sa = { .sa_flags = SA_RESETHAND };
-
-	stop_engine = eng;
-	sa.sa_handler = eng ? on_stop_signal : SIG_DFL;
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	notice_hangups(eng != NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-int sys_stop_signal(void)
-{
-	return stop_signal;
 }
 
 /* ------------------------------------------------------------------ clocks */

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files and directories that somebody else may change. Declared in ffi.h.
+ *
+ * inotify only says that something happened somewhere near; whether it matters is told by fingerprints: what stat() says
+ * of each path and, for a directory, of what is in it. So it makes no difference how a file was changed: written in place, another one
+ * renamed over it, a link on the way (Kubernetes' ..data) led elsewhere, a whole directory exchanged. Directories are
+ * watched, not files: each that a component of a path, or of where a link leads, is looked up in and that could give another answer.
+ * If inotify is not to be had, fingerprints are taken every POLL_MS.
+ *
+ * A round begins SETTLE_MS after the last event, so that one change of many files is one request, or MOST_MS after the first.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "ffi.h"
+
+enum { SETTLE_MS = 200, MOST_MS = 2000, POLL_MS = 2000 };
+enum { MAX_DIRS = 4096, MAX_ENTRIES = 16384, MAX_LINKS = 40 };
+
+/* Of a directory on the way it matters that it goes; of one that something is looked up in, what it holds. */
+enum { PASSED = IN_MOVE_SELF | IN_DELETE_SELF };
+enum { LOOKED_IN = PASSED | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB };
+
+struct item {
+	char *path;
+	uint64_t print;
+};
+
+struct watch {
+	pthread_t thread;
+	pthread_mutex_t lock;		/* of what stands below it */
+	struct item *items;
+	uint32_t nitems;
+	uint32_t tick_ms;
+	int inotify;			/* -1: there is none */
+	int *dirs, ndirs;		/* watch descriptors */
+	bool blind;			/* a directory could not be watched */
+	int wake;			/* eventfd: look at `ended` and tick_ms */
+	bool ended;
+	bool started;
+};
+
+/* ------------------------------------------------------------------ fingerprints */
+
+static uint64_t mix(uint64_t h, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3u;
+	return h;
+}
+
+static uint64_t mix_stat(uint64_t h, const char *path, struct stat *st)
+{
+	int64_t facts[8];
+
+	if (stat(path, st)) {
+		int error = errno;
+		st->st_mode = 0;
+		return mix(h, &error, sizeof error);
+	}
+	facts[0] = (int64_t)st->st_dev;
+	facts[1] = (int64_t)st->st_ino;
+	facts[2] = st->st_mode;
+	facts[3] = st->st_size;
+	facts[4] = st->st_mtim.tv_sec;
+	facts[5] = st->st_mtim.tv_nsec;
+	facts[6] = st->st_ctim.tv_sec;
+	facts[7] = st->st_ctim.tv_nsec;
+	/* directories change with every file that is made beside the ones that count; their entries tell */
+	return mix(h, facts, S_ISDIR(st->st_mode) ? 3 * sizeof facts[0] : sizeof facts);
+}
+
+/* The sum of what is in it, in whatever order. */
+static uint64_t print_inside(const char *path)
+{
+	char below[PATH_MAX];
+	struct dirent *d;
+	struct stat st;
+	uint64_t sum = 0;
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		return (uint64_t)errno;
+	for (uint32_t n = 0; n < MAX_ENTRIES && (d = readdir(dir)); n++) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+			continue;
+		if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below)
+			continue;
+		sum += mix_stat(mix(0xcbf29ce484222325u, d->d_name, strlen(d->d_name)), below, &st);
+	}
+	closedir(dir);
+	return sum;
+}
+
+static uint64_t print_of(const char *path)
+{
+	struct stat st;
+	uint64_t h = mix_stat(0xcbf29ce484222325u, path, &st), inside;
+
+	if (!S_ISDIR(st.st_mode))
+		return h;
+	inside = print_inside(path);
+	return mix(h, &inside, sizeof inside);
+}
+
+/* ------------------------------------------------------------------ directories to watch */
+
+struct dirs {
+	struct watch *w;
+	int wd[MAX_DIRS];
+	int n;
+};
+
+static void add_dir(struct dirs *ds, const char *path, uint32_t events)
+{
+	int wd;
+
+	if (ds->w->inotify < 0)
+		return;
+	wd = inotify_add_watch(ds->w->inotify, *path ? path : ".", events | IN_ONLYDIR | IN_MASK_ADD);
+	if (wd < 0) {
+		/* unreadable or gone: nothing under it can be loaded either; no room: somebody has to look now and then */
+		ds->w->blind |= errno == ENOSPC || errno == ENOMEM;
+		return;
+	}
+	for (int i = 0; i < ds->n; i++)
+		if (ds->wd[i] == wd)
+			return;
+	if (ds->n < MAX_DIRS)
+		ds->wd[ds->n++] = wd;
+	else
+		ds->w->blind = true;
+}
+
+static void add_chain(struct dirs *ds, const char *path, int *links);
+
+/* The link leads to a text that starts from the directory `in`; `rest` comes behind it. */
+static void add_link(struct dirs *ds, const char *in, const char *link, const char *rest, int *links)
+{
+	char target[PATH_MAX], next[PATH_MAX];
+	ssize_t n = readlink(link, target, sizeof target - 1);
+	int len;
+
+	if (n <= 0 || ++*links > MAX_LINKS)
+		return;
+	target[n] = '\0';
+	len = snprintf(next, sizeof next, "%s%s%s%s%s", target[0] == '/' ? "" : *in ? in : ".", target[0] == '/' ? "" : "/", target,
+		       *rest ? "/" : "", rest);
+	if (len < (int)sizeof next)
+		add_chain(ds, next, links);
+}
+
+/* Every directory on the way to `path` in which a component is a link, missing or the last. */
+static void add_chain(struct dirs *ds, const char *path, int *links)
+{
+	char at[PATH_MAX], in[PATH_MAX];
+	size_t len = strlen(path), from = 0;
+	struct stat st;
+
+	if (len >= sizeof at)
+		return;
+	memcpy(at, path, len + 1);
+	memcpy(in, *at == '/' ? "/" : "", *at == '/' ? 2 : 1);
+	while (from < len) {
+		size_t start = from + strspn(at + from, "/"), end = start + strcspn(at + start, "/");
+		char behind = at[end];
+		bool last;
+
+		if (start == end)
+			return;
+		at[end] = '\0';
+		if (lstat(at, &st)) {
+			add_dir(ds, in, LOOKED_IN);
+			return;
+		}
+		if (S_ISLNK(st.st_mode)) {
+			add_dir(ds, in, LOOKED_IN);
+			add_link(ds, in, at, behind ? at + end + 1 : "", links);
+			return;
+		}
+		last = !behind || !at[end + 1 + strspn(at + end + 1, "/")];
+		if (last)
+			add_dir(ds, in, LOOKED_IN);
+		if (S_ISDIR(st.st_mode))
+			add_dir(ds, at, last ? LOOKED_IN : PASSED);
+		memcpy(in, at, end + 1);
+		at[end] = behind;
+		from = end;
+	}
+}
+
+/* Links in a directory lead to files that may be changed where they are. */
+static void add_links_inside(struct dirs *ds, const char *path)
+{
+	char below[PATH_MAX];
+	struct dirent *d;
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		return;
+	for (uint32_t n = 0; n < MAX_ENTRIES && (d = readdir(dir)); n++) {
+		int links = 0;
+
+		if (d->d_type != DT_LNK && d->d_type != DT_UNKNOWN)
+			continue;
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") &&
+		    snprintf(below, sizeof below, "%s/%s", path, d->d_name) < (int)sizeof below)
+			add_chain(ds, below, &links);
+	}
+	closedir(dir);
+}
+
+static bool has(const struct dirs *ds, int wd)
+{
+	for (int i = 0; i < ds->n; i++)
+		if (ds->wd[i] == wd)
+			return true;
+	return false;
+}
+
+/* Watches what the paths go through now. */
+static void watch_dirs(struct watch *w)
+{
+	struct dirs *ds = malloc(sizeof *ds);
+	int *kept;
+
+	if (!ds) {
+		w->blind = true;
+		return;
+	}
+	ds->w = w;
+	ds->n = 0;
+	w->blind = w->inotify < 0;
+	for (uint32_t i = 0; i < w->nitems; i++) {
+		int links = 0;
+
+		add_chain(ds, w->items[i].path, &links);
+		add_links_inside(ds, w->items[i].path);
+	}
+	for (int i = 0; i < w->ndirs; i++)
+		if (!has(ds, w->dirs[i]))
+			inotify_rm_watch(w->inotify, w->dirs[i]);
+	kept = realloc(w->dirs, (size_t)(ds->n ? ds->n : 1) * sizeof *kept);
+	if (kept) {
+		memcpy(kept, ds->wd, (size_t)ds->n * sizeof *kept);
+		w->dirs = kept;
+		w->ndirs = ds->n;
+	}
+	free(ds);
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+/* Looks again. Directories first: what changes while it looks makes an event. */
+static bool has_changed(struct watch *w)
+{
+	bool changed = false;
+
+	watch_dirs(w);
+	for (uint32_t i = 0; i < w->nitems; i++) {
+		uint64_t print = print_of(w->items[i].path);
+
+		changed |= print != w->items[i].print;
+		w->items[i].print = print;
+	}
+	return changed;
+}
+
+static bool drain(int fd)
+{
+	char buf[4096];
+	bool any = false;
+
+	while (read(fd, buf, sizeof buf) > 0)
+		any = true;
+	return any;
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+/* When there is something to do next, in ns; 0: never. */
+struct times {
+	uint64_t tick, round, last_round;	/* last_round: it does not wait any longer */
+};
+
+static void plan_round(struct watch *w, struct times *t, uint64_t now, bool event)
+{
+	if (event) {
+		if (!t->last_round)
+			t->last_round = now + MOST_MS * 1000000ull;
+		t->round = now + SETTLE_MS * 1000000ull;
+		if (t->round > t->last_round)
+			t->round = t->last_round;
+	} else if (w->blind && w->nitems && !t->round) {
+		t->round = now + POLL_MS * 1000000ull;
+	}
+}
+
+static bool one_turn(struct watch *w, struct times *t)
+{
+	struct pollfd fds[2] = { { .fd = w->wake, .events = POLLIN }, { .fd = w->inotify, .events = POLLIN } };
+	uint64_t next, now = sys_now_ns();
+	uint32_t ask = 0;
+	bool event;
+	int wait;
+
+	pthread_mutex_lock(&w->lock);
+	if (w->tick_ms && !t->tick)
+		t->tick = now + w->tick_ms * 1000000ull;
+	pthread_mutex_unlock(&w->lock);
+	next = earliest(t->tick, t->round);
+	wait = !next ? -1 : next <= now ? 0 : (int)((next - now) / 1000000 + 1);
+	poll(fds, 2, wait);
+	now = sys_now_ns();
+	event = w->inotify >= 0 && drain(w->inotify);
+	pthread_mutex_lock(&w->lock);
+	if (fds[0].revents) {
+		drain(w->wake);
+		t->tick = 0;
+	}
+	plan_round(w, t, now, event);
+	if (t->round && now >= t->round) {
+		t->round = t->last_round = 0;
+		ask |= has_changed(w) ? REQUEST_CHANGED : 0;
+	}
+	if (t->tick && now >= t->tick) {
+		ask |= REQUEST_TICK;
+		t->tick = 0;
+	}
+	event = !w->ended;
+	pthread_mutex_unlock(&w->lock);
+	if (event && ask)
+		sys_request(ask);
+	return event;
+}
+
+static void *watch_run(void *arg)
+{
+	struct times times = { 0 };
+
+	while (one_turn(arg, &times))
+		;
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ from outside */
+
+static void wake(struct watch *w)
+{
+	uint64_t one = 1;
+
+	if (write(w->wake, &one, sizeof one) < 0)
+		return;		/* it is full of them already */
+}
+
+struct watch *watch_new(uint32_t tick_ms, struct err *err)
+{
+	struct watch *w = calloc(1, sizeof *w);
+	sigset_t all, before;
+	int rc;
+
+	if (!w) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	w->tick_ms = tick_ms;
+	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	w->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->blind = w->inotify < 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = w->wake < 0 ? errno : pthread_create(&w->thread, NULL, watch_run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc) {
+		err_set(err, rc, "cannot start a thread to watch files: %s", strerror(rc));
+		watch_free(w);
+		return NULL;
+	}
+	w->started = true;
+	return w;
+}
+
+static const struct item *item_of(const struct watch *w, const char *path)
+{
+	for (uint32_t i = 0; i < w->nitems; i++)
+		if (!strcmp(w->items[i].path, path))
+			return &w->items[i];
+	return NULL;
+}
+
+static void free_items(struct item *items, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		free(items[i].path);
+	free(items);
+}
+
+/* Takes the items over; what was known of those that stay is kept, and the old ones are freed. */
+static void put_items(struct watch *w, struct item *items, uint32_t n)
+{
+	struct item *old = w->items;
+	uint32_t nold = w->nitems;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct item *known = item_of(w, items[i].path);
+
+		items[i].print = known ? known->print : 0;
+	}
+	w->items = items;
+	w->nitems = n;
+	free_items(old, nold);
+	watch_dirs(w);
+	for (uint32_t i = 0; i < n; i++)
+		if (!items[i].print)
+			items[i].print = print_of(items[i].path);
+}
+
+int watch_paths(struct watch *w, const char *const *paths, uint32_t n, struct err *err)
+{
+	uint32_t left = n > WATCH_MAX_PATHS ? n - WATCH_MAX_PATHS : 0, made = 0;
+	struct item *items = calloc(n - left + 1, sizeof *items);
+	bool blind;
+
+	while (items && made < n - left && (items[made].path = strdup(paths[made])))
+		made++;
+	if (!items || made < n - left) {
+		if (items)
+			free_items(items, made);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	pthread_mutex_lock(&w->lock);
+	put_items(w, items, made);
+	blind = w->blind && made;
+	pthread_mutex_unlock(&w->lock);
+	wake(w);
+	if (blind)
+		return err_set(err, EMFILE, "the kernel has no room for more inotify watches (fs.inotify.max_user_instances, "
+			       "fs.inotify.max_user_watches); files are looked at every two seconds instead");
+	return (int)left;
+}
+
+void watch_tick(struct watch *w, uint32_t tick_ms)
+{
+	pthread_mutex_lock(&w->lock);
+	w->tick_ms = tick_ms;
+	pthread_mutex_unlock(&w->lock);
+	wake(w);
+}
+
+void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	if (w->started) {
+		pthread_mutex_lock(&w->lock);
+		w->ended = true;
+		pthread_mutex_unlock(&w->lock);
+		wake(w);
+		pthread_join(w->thread, NULL);
+	}
+	if (w->inotify >= 0)
+		close(w->inotify);
+	if (w->wake >= 0)
+		close(w->wake);
+	free_items(w->items, w->nitems);
+	free(w->dirs);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
