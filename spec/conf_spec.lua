@@ -118,20 +118,19 @@ rules_files: {a: b}
     local config, diags = load([[
 syslog_output: {enabled: true}
 file_output: {enabled: false, filename: x}
-watch_config_files: true
 plugins: [{name: container, library_path: libcontainer.so}]
 static_fields: {a: b}
 ]])
     assert.is_table(config)
     local keys = {}
     for i, missing in ipairs(config.missing) do keys[i] = missing.key end
-    assert.same({ "syslog_output.enabled", "watch_config_files", "static_fields" }, keys)
-    assert.equal(3, diags.warnings)
+    assert.same({ "syslog_output.enabled", "static_fields" }, keys)
+    assert.equal(2, diags.warnings)
   end)
 
   it("warns of every key without effect that asks for something", function()
     local asking = {
-      "watch_config_files=true", "log_syslog=true", "outputs_queue.capacity=10", "output_timeout=1",
+      "log_syslog=true", "outputs_queue.capacity=10", "output_timeout=1",
       "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
     }
     for _, set in ipairs(asking) do
