@@ -2,6 +2,7 @@
 -- What a worker does between two events because somebody asked: SIGHUP, files that changed, the clock.
 --   local daemon = daemon.new(work, read_config)    read_config() -> configuration or nil, diagnostics: as at the start
 --   daemon:watch()      from here on changes of files are noticed: before they are read
+--   daemon:start()      its thread: once rights were given up
 --   daemon:wake()       does what was asked for; the engine stands between two events
 --   daemon:close()      before the engine is freed
 -- A reload takes rules, configuration and outputs at once or not at all: with a mistake anywhere all stays as it was.
@@ -63,6 +64,13 @@ function Daemon:watch()
     end
   end
   self:look_at(config.watch_config_files and M.paths(config, self.work.options) or {})
+  if self.started then self:start() end
+end
+
+function Daemon:start()
+  local err = core.err()
+  if self.files and core.C.watch_start(self.files, err) < 0 then console.warning(core.message(err)) end
+  self.started = true
 end
 
 -- ------------------------------------------------------------------ reload

@@ -527,6 +527,7 @@ local function set_up(work, config, options)
   work.windows = windows.new(config.capture, work.eng, work.tell)
   message = options.pidfile and write_pid(options.pidfile)
   M.give_up_rights(config)
+  work.daemon:start()
   return message or nil
 end
 

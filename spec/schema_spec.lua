@@ -32,7 +32,7 @@ describe("schema of falco.yaml", function()
 
   -- Keys with an effect. The others must say `missing`, or lie beside an `enabled` or below an engine.kind that does.
   local WORKS = {
-    "config_files", "rules_files", "rules", "engine", "load_plugins", "plugins", "plugins_hostinfo", "time_format_iso_8601",
+    "config_files", "watch_config_files", "rules_files", "rules", "engine", "load_plugins", "plugins", "plugins_hostinfo", "time_format_iso_8601",
     "priority", "json_output", "json_include_output_property", "json_include_message_property",
     "json_include_output_fields_property", "json_include_tags_property", "buffered_outputs", "rule_matching",
     "append_output", "stdout_output", "file_output", "log_stderr", "log_level", "libs_logger.enabled",

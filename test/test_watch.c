@@ -69,6 +69,7 @@ static struct watch *watch_of(const char *a, const char *b, int result)
 
 	assert_non_null(w);
 	assert_int_equal(watch_paths(w, paths, b ? 2 : 1, &err), result);
+	assert_int_equal(watch_start(w, &err), 0);
 	return w;
 }
 
@@ -135,6 +136,20 @@ static void a_change_while_paths_are_changed_is_not_missed(void **state)
 	free((char *)paths[1]);
 }
 
+static void a_change_before_the_thread_starts_is_not_missed(void **state)
+{
+	const char *path = in_dir("a");
+	struct err err = { 0 };
+	struct watch *w = watch_new(0, &err);
+
+	put("a", "1");
+	assert_int_equal(watch_paths(w, &path, 1, &err), 0);
+	put("a", "22");
+	assert_int_equal(watch_start(w, &err), 0);
+	assert_true(asked(REQUEST_CHANGED, true));
+	watch_free(w);
+}
+
 static void too_many_paths_are_counted(void **state)
 {
 	static const char *paths[WATCH_MAX_PATHS + 5];
@@ -152,6 +167,7 @@ static void time_passes(void **state)
 	struct err err = { 0 };
 	struct watch *w = watch_new(30, &err);
 
+	assert_int_equal(watch_start(w, &err), 0);
 	assert_true(asked(REQUEST_TICK, true));
 	assert_true(asked(REQUEST_TICK, true));
 	watch_tick(w, 0);
@@ -192,13 +208,16 @@ static void without_descriptors_it_says_so(void **state)
 {
 	struct rlimit before, few;
 	struct err err = { 0 };
+	struct watch *w;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = before;
 	few.rlim_cur = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	assert_null(watch_new(0, &err));
+	assert_non_null(w = watch_new(0, &err));
 	setrlimit(RLIMIT_NOFILE, &before);
+	assert_true(watch_start(w, &err) < 0);
+	watch_free(w);
 	assert_non_null(strstr(err.text, "cannot start a thread to watch files"));
 }
 
@@ -207,7 +226,8 @@ int main(void)
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, new_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(only_what_counts_is_noticed), IN_DIR(what_is_not_there_may_come), IN_DIR(links_that_lead_to_themselves_end),
-		IN_DIR(a_change_while_paths_are_changed_is_not_missed), IN_DIR(too_many_paths_are_counted), IN_DIR(time_passes),
+		IN_DIR(a_change_while_paths_are_changed_is_not_missed), 
+		IN_DIR(a_change_before_the_thread_starts_is_not_missed), IN_DIR(too_many_paths_are_counted), IN_DIR(time_passes),
 		IN_DIR(without_inotify_it_looks_now_and_then), cmocka_unit_test(without_descriptors_it_says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -640,6 +640,7 @@ bool sys_has_requests(void);
 enum { WATCH_MAX_PATHS = 1024 };
 struct watch;
 struct watch *watch_new(uint32_t tick_ms, struct err *err);
+int watch_start(struct watch *w, struct err *err);	/* the thread; what changed since watch_paths() it finds */
 int watch_paths(struct watch *w, const char *const *paths, uint32_t n, struct err *err);
 void watch_tick(struct watch *w, uint32_t tick_ms);
 void watch_free(struct watch *w);

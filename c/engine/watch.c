@@ -322,6 +322,7 @@ static bool one_turn(struct watch *w, struct times *t)
 	pthread_mutex_lock(&w->lock);
 	if (w->tick_ms && !t->tick)
 		t->tick = now + w->tick_ms * 1000000ull;
+	plan_round(w, t, now, false);
 	pthread_mutex_unlock(&w->lock);
 	next = earliest(t->tick, t->round);
 	wait = !next ? -1 : next <= now ? 0 : (int)((next - now) / 1000000 + 1);
@@ -364,15 +365,13 @@ static void wake(struct watch *w)
 {
 	uint64_t one = 1;
 
-	if (write(w->wake, &one, sizeof one) < 0)
+	if (w->started && write(w->wake, &one, sizeof one) < 0)
 		return;		/* it is full of them already */
 }
 
 struct watch *watch_new(uint32_t tick_ms, struct err *err)
 {
 	struct watch *w = calloc(1, sizeof *w);
-	sigset_t all, before;
-	int rc;
 
 	if (!w) {
 		err_set(err, ENOMEM, "out of memory");
@@ -383,17 +382,24 @@ struct watch *watch_new(uint32_t tick_ms, struct err *err)
 	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->blind = w->inotify < 0;
+	return w;
+}
+
+int watch_start(struct watch *w, struct err *err)
+{
+	sigset_t all, before;
+	int rc;
+
+	if (w->started)
+		return 0;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = w->wake < 0 ? errno : pthread_create(&w->thread, NULL, watch_run, w);
+	rc = w->wake < 0 ? EMFILE : pthread_create(&w->thread, NULL, watch_run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		err_set(err, rc, "cannot start a thread to watch files: %s", strerror(rc));
-		watch_free(w);
-		return NULL;
-	}
+	if (rc)
+		return err_set(err, rc, "cannot start a thread to watch files: %s", strerror(rc));
 	w->started = true;
-	return w;
+	return 0;
 }
 
 static const struct item *item_of(const struct watch *w, const char *path)
