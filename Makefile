@@ -11,6 +11,7 @@ SYSCONF ?= /etc
 DESTDIR ?=
 
 PKGS     := luajit yaml-0.1 libisal jansson libbpf libcurl zlib openssl
+PKGS     += libedit
 CC       ?= gcc
 CXX      ?= g++
 CLANG    ?= clang
@@ -26,7 +27,7 @@ CSTD     := -std=gnu2x -Wstrict-prototypes -Wmissing-prototypes
 CXXSTD   := -std=c++17
 LIBS      = $(shell pkg-config --libs $(PKGS)) -l:liblua5.1-lpeg.a $(shell pkg-config --libs re2) -lpthread -lm -ldl
 
-ENGINE_C  := $(wildcard c/*.c c/driver/*.c c/engine/*.c c/output/*.c)
+ENGINE_C  := $(wildcard c/*.c c/driver/*.c c/engine/*.c c/output/*.c c/term/*.c)
 ENGINE_C  := $(filter-out c/main.c c/lua.c c/driver/kmod.c %.bpf.c,$(ENGINE_C))
 ENGINE_CC := $(wildcard c/engine/*.cc)
 ENGINE_O  := $(ENGINE_C:%.c=$(B)/%.o) $(ENGINE_CC:%.cc=$(B)/%.o)
@@ -59,6 +60,8 @@ help:
 # ---------------------------------------------------------------- dependencies
 DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-dev lua-argparse libyaml-dev libisal-dev \
 	libjansson-dev libre2-dev libcmocka-dev lua-busted dpkg-dev clang libbpf-dev libelf-dev zlib1g-dev busybox-static libcurl4-openssl-dev libssl-dev openssl
+# the REPL, and its tests
+DEPS += libedit-dev tmux
 
 deps:
 	$(Q).ci/deps $(DEPS)

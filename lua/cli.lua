@@ -4,8 +4,8 @@
 --   local options, message, hint = cli.parse({ "-r", "rules.yaml" })
 --
 -- On success `options` holds
---   command          nil | "replay" | "events" | "record" | "doctor"
---   file             capture file of a command
+--   command          nil | "replay" | "events" | "record" | "repl" | "doctor"
+--   file             capture file of a command; captures: those of "repl"
 --   config, rules, set, validate, describe, seconds, format, print, pidfile ...   see the table below
 --   help             the help text, when it was asked for
 --   notes            array of sentences about flags that were taken but do nothing here
@@ -35,6 +35,8 @@ local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "-
   dump_ast = "--dump-ast", dump_code = "--dump-code", support = "--support", version = "--version",
   page_size = "--page-size", ignored_events = "-i" }
 local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
+local NOT_FOR = { replay = {}, events = NOT_FOR_EVENTS, record = NOT_FOR_EVENTS, doctor = NOT_FOR_EVENTS,
+  repl = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U" } }
 
 local FORMATS = { "text", "markdown", "json" }
 
@@ -77,11 +79,15 @@ local function add_common(parser)
   parser:flag("-v", "Say more."):target("verbose")
 end
 
--- Options of what runs rules.
-local function add_rules(parser)
+local function add_rules_files(parser)
   parser:option("-r", "Rules file or directory, instead of those of the configuration; may be given again.")
     :argname("<path>")
     :count("*"):target("rules")
+end
+
+-- Options of what runs rules.
+local function add_rules(parser)
+  add_rules_files(parser)
   parser:flag("--dry-run", "Load configuration and rules, then end."):target("dry_run")
   parser:option("-p --print", "Old form of `append_output`: text, possibly with %fields, for the end of every alert.")
     :argname("<format>")
@@ -122,12 +128,13 @@ local COMMANDS = {
   { name = "replay", doc = "Run rules over a capture file." },
   { name = "events", doc = "Print the events of a capture file, or of this host." },
   { name = "record", doc = "Write the events of this host to a capture file." },
+  { name = "repl", doc = "Try conditions on captures, one line after the other." },
   { name = "doctor", doc = "Say whether a live capture would work here, and what to change." },
 }
 
 -- By command: what it alone has, and the options of all that go with it.
 local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common },
-  doctor = { add_common } }
+  repl = { add_common, add_rules_files }, doctor = { add_common } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
@@ -158,6 +165,10 @@ function ADD.record(parser)
   parser:option("-w --write", "The capture file, or - for standard output."):argname("<file>"):target("write")
   parser:option("--seconds", "End after this many seconds."):argname("<seconds>"):convert(seconds):target("seconds")
   add_write(parser)
+end
+
+function ADD.repl(parser)
+  parser:argument("captures", "Capture files."):args("*")
 end
 
 function ADD.doctor(parser)
@@ -260,9 +271,9 @@ local function check_command(result)
   local wrong = TAKE[result.command] and TAKE[result.command](result)
   if wrong then return wrong end
   if result.file == "" then return "the name of the capture file is empty; - is standard input" end
-  local flag = first_given(result, MODES) or result.command ~= "replay" and first_given(result, NOT_FOR_EVENTS)
+  local flag = first_given(result, MODES) or first_given(result, NOT_FOR[result.command])
   if flag then return ("%s and the command '%s' do not go together"):format(flag, result.command) end
-  return result.command ~= "replay" and check_write(result) or nil
+  return NOT_FOR[result.command] == NOT_FOR_EVENTS and check_write(result) or nil
 end
 
 local function check(result)

@@ -140,6 +140,12 @@ local function events(options)
   return require("events").run(config, options)
 end
 
+local function repl(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return require("repl").run(config, options)
+end
+
 local function doctor(options)
   local config = load_config(options, true)
   if not config then return 1 end
@@ -171,6 +177,7 @@ local function dispatch(options, args)
   if options.describe_all or options.describe then return describe(options) end
   if options.dump_ast or options.dump_code then return dump(options) end
   if options.command == "events" or options.command == "record" then return events(options) end
+  if options.command == "repl" then return repl(options) end
   if options.command == "doctor" then return doctor(options) end
   return run(options)
 end

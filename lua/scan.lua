@@ -617,4 +617,7 @@ function Scan:close()
   if self.cursor then self.cursor:close() end
 end
 
+-- What makes conditions, capture or not.
+M.conditions = { condition = Scan.condition, of_rule = Scan.of_rule }
+
 return M

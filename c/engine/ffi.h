@@ -589,6 +589,50 @@ int http_client_ask(struct http_client *c, const struct http_request *request, s
 /* The next answer there is, in the order of coming; borrowed until the next call. false: none now. */
 bool http_client_answer(struct http_client *c, struct http_answer *answer);
 void http_client_free(struct http_client *c);		/* what is under way is given up */
+/* ------------------------------------------------------------------ the terminal (../term): the REPL's line */
+
+/* Display columns of UTF-8 text; and how many bytes fit into so many columns, *taken of them used. */
+uint32_t text_columns(const char *s, uint32_t len);
+uint32_t text_fit(const char *s, uint32_t len, uint32_t columns, uint32_t *taken);
+uint32_t terminal_rows(int fd);
+
+/* Ctrl-C (interrupts.c): from interrupts_take() on it is only noted, and stops `eng`, if one is named. */
+void interrupts_take(void);
+void interrupts_stop(struct engine *eng);
+bool interrupts_seen(bool forget);
+
+/*
+ * Line editing (line.c) on standard input and output, which must be a terminal. No callbacks: line_read() returns when the
+ * caller has something to do, and goes on from there when it is called again.
+ */
+struct line;
+enum line_result {
+	LINE_END,			/* end of input, or the program is asked to end */
+	LINE_DONE,			/* Enter: line_text() is the line */
+	LINE_CHANGED,			/* a key was seen to, and no other waits: the time to paint */
+	LINE_COMPLETE,			/* Tab: candidates are wanted */
+	LINE_INTERRUPTED,		/* Ctrl-C */
+};
+enum { LINE_MAX_BYTES = 65536, LINE_MAX_HISTORY = 1000 };
+struct line *line_new(struct err *err);
+void line_free(struct line *l);
+void line_begin(struct line *l, const char *prompt);	/* an empty line */
+int line_read(struct line *l);				/* LINE_* */
+void line_end(struct line *l);				/* the terminal as it was */
+/* UTF-8, until the next call; bytes in front of the cursor in *cursor. */
+const char *line_text(struct line *l, uint32_t *len, uint32_t *cursor);
+/* Takes away so many bytes in front of the cursor, puts text in their place. */
+void line_replace(struct line *l, uint32_t before, const char *text, uint32_t len);
+/* One SGR number for each byte of line_text(): the line once more, in colours. */
+void line_paint(struct line *l, const uint8_t *styles, uint32_t len);
+/* In between, to print something: below the line; and back to it. */
+void line_leave(struct line *l);
+void line_return(struct line *l);
+void line_beep(struct line *l);
+/* What arrow keys and Ctrl-R find, oldest first. */
+void line_remember(struct line *l, const char *text);
+/* History on disk: appends a line, or makes the file anew; readable by its owner alone. 0 or -errno. */
+int line_keep(const char *path, const char *text, uint32_t len, bool anew);
 
 /* ------------------------------------------------------------------ the machine (sys.c) */
 

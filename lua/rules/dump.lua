@@ -2,6 +2,7 @@
 -- What the compiler made of a rule, for people: --dump-ast.
 --
 --   dump.tree(rule) -> text                 a rule of rules.load()
+--   dump.condition(tree, events) -> text of the tree, text of the events
 --
 -- The tree is the normal form: "not" at comparisons only, lists and macros replaced. Each comparison has the number of its
 -- leaf (as in --dump-code) and its scope, what its answer depends on; each part that narrows the events says to which.
@@ -95,6 +96,12 @@ function M.tree(rule)
   }
   write(rule.tree, 1, out)
   return table.concat(out, "\n") .. "\n"
+end
+
+function M.condition(tree, events)
+  local out = {}
+  write(tree, 1, out)
+  return table.concat(out, "\n") .. "\n", events_text(events) or "all"
 end
 
 return M

@@ -4,6 +4,7 @@
 --   gate.install(rs, entries, opts)   entries: { { tree, events }, ... } as emit.compile takes them, at least one; gives each its
 --                                     `number`; returns ruleset_gate_hits()
 --   gate.holds(rs, program)           a predicate: function(evt) that runs a program of C
+--   gate.parts(tree) -> process, descriptor, rest     what a tree cannot do without, of each scope: a tree, or true
 --
 -- A tree in negation normal form is projected to some scopes: literals of others become true. For each event code it is
 -- also taken as a whole, without the literals that the code decides. Either is written as a branch program: each literal
@@ -233,6 +234,10 @@ function M.install(rs, entries, opts)
   end
   checked(C.ruleset_gate_ready(rs))
   return C.ruleset_gate_hits(rs)
+end
+
+function M.parts(tree)
+  return project(tree, is_self), project(tree, is_fd), project(tree, is_other)
 end
 
 function M.holds(rs, program)
