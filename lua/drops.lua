@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Watches a live source for events that were lost on the way from the kernel, and for silence: syscall_event_drops and
 -- syscall_event_timeouts of falco.yaml.
---   local watch = drops.new(config, tell)       tell(what): raises internal.record(formatter, what)
+--   local watch = drops.new(config, tell)       tell(what): raises internal.what(what)
 --   watch(now_ns, losses, delivered)            now and then; false: the configuration says to stop
 -- losses: struct live_losses, totals so far; delivered: how many events have come.
 local console = require "console"

@@ -1,23 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What falco has to say about itself, as alerts: they go where all alerts go.
---   local record = internal.record(formatter, { rule = "syscall event drop", message = "5 ... dropped", priority = internal.DEBUG,
---                                               fields = { n_drops = "5" } })
---   outs:write(record)          good until the formatter's next record
+--   outs:tell(internal.what{ rule = "syscall event drop", message = "5 ... dropped", priority = internal.DEBUG,
+--                              fields = { n_drops = "5" } })
 -- Names, sentences and fields of those that Falco has too are Falco's: people have filters for them.
-local core = require "core"
-
 local M = {}
 
 local PREFIX = "Falco internal: "
-local LEVELS = { [6] = "Informational", [7] = "Debug" }
 M.INFORMATIONAL, M.DEBUG = 6, 7
 
-function M.record(formatter, what)
+-- As renderer:tell() wants it, plain data.
+function M.what(what)
   local rule = PREFIX .. what.rule
-  return formatter:internal(core.C.sys_wall_ns(), {
-    rule = rule, message = rule .. ". " .. what.message, priority = what.priority, level = LEVELS[what.priority],
-    fields = what.fields or {},
-  })
+  return { rule = rule, message = rule .. ". " .. what.message, priority = what.priority, fields = what.fields or {} }
 end
 
 -- tokens that come at `rate` a second, up to `most` of them; the first one is there at once.

@@ -3,7 +3,7 @@
 --
 --   load_rules   files -> a ruleset and its program
 --   open         configuration -> an engine with its source
---   loop         engine_next(), match, and on a match: copy the values out, format, write
+--   loop         engine_next(), match, and on a match: copy the values out for the output thread
 --   reload       other rules between two events: the source and the tables stay as they are
 --   finish       flush, statistics, what went wrong
 local changes = require("changes")
@@ -16,6 +16,7 @@ local files = require("files")
 local format = require("format")
 local internal = require("internal")
 local outputs = require("outputs")
+local queue = require("queue")
 local rules = require("rules")
 local interest = require("rules.interest")
 local schema = require("schema")
@@ -319,20 +320,20 @@ local function wait(deadline)
   return C.NEXT_STOPPED
 end
 
--- What happens on a match: counted, formatted, written. Goes on until no output is left.
+-- What happens on a match: counted, and its values handed to the output thread. Goes on until no output is left.
 local function alerter(work)
   local C = core.C
   local hits, prepared, counts = work.prog.hits, work.prepared, work.counts
-  local formatter, outs, captures, listed = work.formatter, work.outs, work.windows, work.result.rules
+  local outs, captures, listed = work.outs, work.windows, work.result.rules
+  local open = outs:is_open()
   local head = C.evt_head(C.engine_evt(work.eng))
   return function(evt, n)
     if captures then captures:look() end
     for i = 0, n - 1 do
       local index = hits[i]
-      local rule = prepared[index]
       counts[index] = counts[index] + 1
       if captures then captures:alert(listed[index], head) end
-      if outs:is_open() then outs:write(formatter:render(rule, C.alert_fill(evt, rule.output))) end
+      if open then outs:alert(index, C.alert_fill(evt, prepared[index].output)) end
     end
     return not outs:is_lost()
   end
@@ -352,16 +353,14 @@ end
 
 -- Writes what falco has to say about itself to the outputs. Returns a function of it, as drops.lua and windows.lua want it.
 local function teller(work)
-  return function(what)
-    if work.outs:is_open() then work.outs:write(internal.record(work.formatter, what)) end
-  end
+  return function(what) work.outs:tell(internal.what(what)) end
 end
 
 -- What is to do now and then while a live source runs.
 local function housekeeper(work)
   local C, losses, watch = core.C, core.ffi.new("struct live_losses"), drops.new(work.config, work.tell)
   return function()
-    work.outs:flush()
+    if work.outs:is_lost() then C.engine_stop(work.eng) end
     if work.windows then work.windows:look() end
     if C.engine_losses(work.eng, losses)
       and not watch(tonumber(C.sys_now_ns()), losses, tonumber(C.engine_delivered(work.eng))) then
@@ -425,6 +424,7 @@ local function take_rules(work, loaded)
     work.prepared[i] = work.formatter:prepare(rule)
     work.counts[i] = 0
   end
+  if work.outs then work.outs:use(work.prepared) end
   work.prog = rules.compile(work.result, { matching = work.config.rule_matching })
   if work.options.seconds and not is_live(work.config) then want_all(work.ruleset) end
 end
@@ -468,7 +468,9 @@ local OUTPUT_KEYS = { "stdout_output", "file_output", "syslog_output", "program_
 
 local function new_outputs(work, config, keys)
   for _, key in ipairs(OUTPUT_KEYS) do
-    if changes.touches(keys, key) then return outputs.open(config, { unbuffered = work.options.unbuffered }) end
+    if changes.touches(keys, key) then
+      return queue.start(config, { unbuffered = work.options.unbuffered, verbose = work.options.verbose, live = is_live(config) })
+    end
   end
   return work.outs
 end
@@ -485,13 +487,14 @@ local function reconfigure(work, config, keys)
   local ok, diags = M.reload(work, M.read_files(paths), config)
   console.diagnostics(diags)
   if not ok then
-    if outs ~= old_outs then outs:close() end
+    if outs ~= old_outs then outs:cancel() end
     return nil, ""
   end
   console.set_level(config.log_level, config.log_stderr, work.options.verbose)
   if outs ~= old_outs then
-    old_outs:close()
+    old_outs:cancel()
     work.outs = outs
+    outs:use(work.prepared)
   end
   if changes.touches(keys, "capture") then
     if work.windows then work.windows:close() end
@@ -517,8 +520,9 @@ local function set_up(work, config, options)
   message = check_kind(config.engine.kind)
   if message or options.dry_run then return message end
 
-  work.outs, message = outputs.open(config, { unbuffered = options.unbuffered })
+  work.outs, message = queue.start(config, { unbuffered = options.unbuffered, verbose = options.verbose, live = is_live(config) })
   if not work.outs then return message end
+  work.outs:use(work.prepared)
   local live = is_live(config) and { set = watched(work), seconds = options.seconds } or nil
   work.eng, message = M.open_engine(config, nil, live)
   if not work.eng then return message end
@@ -542,20 +546,22 @@ local function finish(work, result, options)
   if result < 0 then failures[1] = core.cstr(C.engine_error(work.eng)) end
   if work.lost_too_much then failures[#failures + 1] = "too many events were lost" end
   if work.windows then work.windows:close() end
-  work.outs:flush()
-  if wants_statistics(options) and not work.outs:is_lost() then
+  local lost = work.outs:is_lost()
+  work.outs:finish(C.sys_stop_signal() ~= 0 or is_live(work.config))
+  if wants_statistics(options) and not (lost or work.outs.lost) then
     console.print(stats.rules_text(work.result.rules, work.counts))
   end
-  work.outs:close()
   for _, message in ipairs(work.outs:failures()) do failures[#failures + 1] = message end
   -- after a failure the counters would only repeat what the failure says
   if options.verbose or #failures == 0 then stats.engine(work.eng, work.started, options.verbose) end
+  work.outs:warn()
   return failures
 end
 
 local function tear_down(work)
   core.C.sys_serve_requests(false)
   work.daemon:close()
+  if work.outs then work.outs:free() end
   if not work.eng then return end
   core.C.sys_stop_on_signals(nil)
   core.C.engine_use(work.eng, nil)

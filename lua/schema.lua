@@ -169,8 +169,11 @@ M.root = map({
     { enum = { "first", "all" } }) },
 
   { "outputs_queue", map({
-    { "capacity", int(0, "alerts that may wait, 0 for no limit",
-      { min = 0, missing = "no alert waits: each is written before the next event is read" }) },
+    { "capacity", int(0, "alerts that may wait, 0 for as many as `bytes` hold; a replay waits for room, of a live source "
+      .. "alerts are dropped and counted", { min = 0, max = LIMIT_MAX }) },
+    { "bytes", int(64 * MB, "memory for alerts that wait, at least 8 MiB", { min = 8 * MB, max = 1099511627776 }) },
+    { "drain_timeout", int(5000, "milliseconds that alerts on their way have when the program is asked to end", { min = 0,
+      max = 3600000 }) },
   }, "alerts on their way to the outputs") },
   { "append_output", list(map({
     { "match", map({

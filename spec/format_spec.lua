@@ -59,7 +59,7 @@ end
 local function line(config, output, values, extra)
   local ruleset = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
   local formatter = format.new(config, ruleset)
-  formatter.head = '{"hostname":"host"'
+  formatter.renderer.head = '{"hostname":"host"'
   local rule = {
     name = 'A "rule"', source = "syscall", tags = { "a", "b" }, priority = 5, priority_name = "Notice",
     output_plan = plan_of(ruleset, output), extra_fields = {},

@@ -144,6 +144,8 @@ const struct alert *alert_fill(const struct evt *e, int id)
 	for (uint32_t i = 0; i < o->n; i++)
 		place_texts(&r, &values[i]);
 	rs->alert_cuts += r.cut;
-	*alert = (struct alert){ .ts = e->h.ts, .num = e->h.num, .n = o->n, .values = values };
+	*alert = (struct alert){
+		.ts = e->h.ts, .num = e->h.num, .n = o->n, .size = (uint32_t)(r.p - (char *)alert), .values = values,
+	};
 	return alert;
 }

@@ -296,6 +296,7 @@ bool event_is_left_out(uint32_t code);
 struct alert {
 	uint64_t ts, num;
 	uint32_t n;			/* values, in the order of the output's expressions */
+	uint32_t size;			/* bytes from here to the end of all that the values point to */
 	const struct value *values;
 };
 
@@ -457,6 +458,83 @@ int engine_thread(struct engine *eng, int64_t tid, struct thread_row *row);	/* 0
 /* Both: at most `cap`, in no order; how many there are. */
 uint32_t engine_threads(struct engine *eng, int64_t *tids, uint32_t cap);
 uint32_t engine_fds(struct engine *eng, int64_t tid, struct fd_row *rows, uint32_t cap);
+/* ------------------------------------------------------------------ alerts to the output thread (output/queue.c) */
+
+struct queue;
+
+enum parcel_kind {
+	PARCEL_SKIP,			/* never seen by who takes */
+	PARCEL_ALERT,			/* a struct alert follows, whose pointers lead into the parcel */
+	PARCEL_DATA,			/* bytes follow: parcel.len of them */
+};
+
+struct parcel {
+	uint32_t size;			/* all of it */
+	uint32_t len;			/* PARCEL_DATA: bytes */
+	uint32_t kind;			/* PARCEL_* */
+	uint32_t generation;		/* of the ruleset: 0 is none */
+	uint32_t rule;			/* its index there; PARCEL_DATA: or what the two ends agreed on */
+	uint32_t unused;
+};
+
+enum { QUEUE_BYTES_MIN = 8 << 20 };
+struct queue_limits {
+	uint64_t bytes;			/* at least QUEUE_BYTES_MIN */
+	uint32_t alerts;		/* that may wait; 0: as many as there is room for */
+	bool waits;			/* for room; else what does not fit is dropped */
+};
+
+struct queue_stats {
+	uint64_t put, taken;		/* parcels with alerts */
+	uint64_t dropped;		/* alerts for which there was no room */
+	uint64_t cut;			/* alerts that were larger than a parcel may be */
+	uint64_t waits;			/* how often the worker had to wait */
+	uint64_t peak;			/* most alerts that were ever waiting */
+};
+
+struct queue *queue_new(const struct queue_limits *limits, struct err *err);
+void queue_free(struct queue *q);
+/*
+ * The worker's end. 0; -EAGAIN: dropped for want of room; -EPIPE: nobody takes any more; -E2BIG: larger than 2 MiB. Who
+ * waits and is asked to stop by a signal waits a second more.
+ */
+int queue_alert(struct queue *q, uint32_t generation, uint32_t rule, const struct alert *alert);
+int queue_data(struct queue *q, uint32_t generation, uint32_t rule, const char *data, size_t len);
+/* Nothing comes any more. What is left may take until `deadline` (sys_now_ns(); 0: as long as it takes). */
+void queue_end(struct queue *q, uint64_t deadline);
+/* The output thread's end. The next parcel, borrowed until queue_done(); NULL: none is there now. */
+const struct parcel *queue_peek(struct queue *q);
+const struct alert *parcel_alert(const struct parcel *b);
+const char *parcel_data(const struct parcel *b);
+void queue_done(struct queue *q);
+bool queue_ended(const struct queue *q, uint64_t *deadline);
+uint32_t queue_reopens(const struct queue *q);		/* how often outputs were asked to open their files anew */
+/*
+ * Waits until there is a parcel, one of the descriptors is ready, outputs were asked to reopen, or ms have passed (negative:
+ * for good). nap: the worker need not wake it for a parcel, which is found a millisecond later at the most.
+ */
+struct queue_fd {
+	int fd;
+	int16_t events, revents;	/* QUEUE_IN, QUEUE_OUT; revents has others when something is wrong */
+};
+enum { QUEUE_IN = 1, QUEUE_OUT = 4 };
+void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool nap);
+/* From the output thread to the worker: how it stands, and lines of text. */
+enum output_state { OUTPUT_STARTING, OUTPUT_OPEN, OUTPUT_LOST, OUTPUT_ENDED };
+void queue_set_state(struct queue *q, uint32_t state);
+uint32_t queue_state(const struct queue *q);
+uint32_t queue_await_start(struct queue *q);		/* waits while it is OUTPUT_STARTING */
+void queue_report(struct queue *q, const char *line, size_t len);
+const char *queue_reported(struct queue *q, uint32_t i);	/* the i-th line, or NULL; stays where it is */
+void queue_stats(const struct queue *q, struct queue_stats *stats);
+/* SIGUSR1 asks the outputs of `q` to open their files anew (NULL: is ignored). */
+void queue_reopen_on_signal(struct queue *q);
+
+/* A thread with a Lua state of its own that runs module "outputs.main" with `q` and `boot` (lua.c: in the program alone). It
+ * gets no signals. output_join(): 0, or -ETIMEDOUT when it is still at it after so many ms (negative: waits for good). */
+struct output_thread;
+struct output_thread *output_start(struct queue *q, const char *boot, size_t len, struct err *err);
+int output_join(struct output_thread *t, int ms);
 
 /* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */
 
@@ -701,7 +779,7 @@ int sys_link(const char *path, char *buf, uint32_t cap);	/* where it leads, cut;
  * and to those it will start: call it before others are started. 0 or -errno.
  */
 enum {
-	RIGHT_DAC_READ_SEARCH = 1 << 2, RIGHT_SYS_PTRACE = 1 << 19,
+	RIGHT_DAC_OVERRIDE = 1 << 1, RIGHT_DAC_READ_SEARCH = 1 << 2, RIGHT_KILL = 1 << 5, RIGHT_SYS_PTRACE = 1 << 19,
 	RIGHTS_TO_LOOK_UP = RIGHT_DAC_READ_SEARCH | RIGHT_SYS_PTRACE,	/* in /proc, and in files of runtimes */
 };
 enum rights_flags {

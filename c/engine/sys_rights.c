@@ -11,6 +11,8 @@
 #include "../err.h"
 
 _Static_assert(RIGHT_DAC_READ_SEARCH == 1ull << CAP_DAC_READ_SEARCH, "numbers of the kernel");
+_Static_assert(RIGHT_DAC_OVERRIDE == 1ull << CAP_DAC_OVERRIDE, "numbers of the kernel");
+_Static_assert(RIGHT_KILL == 1ull << CAP_KILL, "numbers of the kernel");
 _Static_assert(RIGHT_SYS_PTRACE == 1ull << CAP_SYS_PTRACE, "numbers of the kernel");
 
 static int caps_get(struct __user_cap_header_struct *h, struct __user_cap_data_struct d[2])

@@ -19,7 +19,8 @@ end
 function M.open(conf, env)
   local path = conf.file_output.filename
   if path == "" then return nil, "the filename is not set" end
-  local self = setmetatable({ path = path, buffered = conf.buffered_outputs and not env.unbuffered }, Channel)
+  local self = setmetatable({ path = path, buffered = conf.buffered_outputs and not env.unbuffered,
+    rights = core.C.RIGHT_DAC_OVERRIDE }, Channel)
   local f, message = open_file(self)
   if not f then return nil, message end
   if conf.file_output.keep_alive then self.file = f else f:close() end

@@ -1,19 +1,67 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Where alerts go. A channel is a module with
---   open(conf, env) -> channel, or nil and one line of text     env: what init.open() was given
---   channel:write(alert) -> true, or nil and one line of text; the line "closed" means that its reader has gone
---   channel:flush(), channel:close()
--- An alert is plain data, borrowed until write() returns:
---   line, len      the finished text (const char *, bytes); a newline follows it at line[len]
---   mark_at, mark_len   where the name of the priority stands in a text line; mark_len 0: nothing to mark
---   rule, priority (0-7), source, tags     of the rule
+-- Where alerts go. All of this runs in the output thread (main.lua), one alert at a time:
+--
+--   parcel of the queue -> record (render.lua) -> stages: each may change, send elsewhere or drop it -> line -> lanes, each with
+--   what waits for one channel (lane.lua) -> channels
+--
+-- A record, or alert, is plain data, borrowed until the call it was given to returns:
+--   rule, source, tags       of the rule
+--   priority                 0-7; a stage may change it
+--   ts                       ns since the epoch, uint64_t
+--   extra                    nil, or a map name -> text, number or boolean that goes into output_fields; stages may set it
+--   to                       nil: to all outputs; or a set { [name] = true }; stages may set it. Names are those of lanes
+--   line, len                channels only: the finished text (const char *, bytes); a newline follows it at line[len]
+--   mark_at, mark_len        where the name of the priority stands in a text line; mark_len 0: nothing to mark
+-- and outs:field(record, name) is a field of its output_fields as text, or nil, for stages.
+--
+-- A stage (STAGES) is a module with
+--   open(conf, env) -> stage, or nil and one line of text; false: nothing to do with this configuration
+--                             conf: all of falco.yaml. env: { live = bool, lanes = names of the outputs as a set,
+--                             emit = function(what) that raises an alert behind this stage: what as renderer:tell() has it }
+--   stage:pass(record)        -> false: it goes nowhere
+--   stage:wants(add), stage:tick(now), stage:close(): as channels have them, each optional
+-- A stage that raises a Lua error is a bug; one of a user's script must be caught by the stage.
+--
+-- A channel is a module with
+--   open(conf, env) -> channel, or nil and one line of text
+--                             env: { section = its own map of the configuration, live = bool, unbuffered = bool, lane = its lane }
+--   channel:write(alert)      -> true      it is out of the channel's hands, and nothing more will be known of it
+--                                "taken"   it is on its way, maybe behind others; lane:ack() says when it has arrived
+--                                "later"   not now; the lane keeps it and asks again once the channel was ticked, or soon
+--                                nil, message    for good: the channel is given up. "closed": its reader has gone
+--                             It must not wait for anything that another host or program does.
+--   channel:flush()           -> true, or nil, message as above: what write() has collected goes out, or as much as can
+--   channel:close()           -> as flush(); it is not used again
+-- and optionally
+--   channel:wants(add) -> when    called before the thread sleeps: add(fd, events) for each descriptor to watch, QUEUE_IN or
+--                             QUEUE_OUT; the result is a time as of sys_now_ns(), as a number, or nil
+--   channel:tick(now)         one of these descriptors is ready, or that time has come: go on with what is under way.
+--                             -> nothing, or false, message: it is given up
+--   channel:reopen()          -> as flush(): the file was moved away (SIGUSR1)
+--   channel.rights            RIGHT_* that it takes to go on: others are given up once all are open. stage.rights likewise
+--   channel.programs          it starts programs, which may have rights of their own
+--   channel.spools            what does not get through may be kept on disk (outputs_spool)
+-- What a channel with "taken" tells its lane (env.lane), in order, from any of these functions:
+--   lane:ack(n)               the n oldest alerts that are on their way have arrived
+--   lane:rewind()             what is on its way was lost with its connection: write() gets it all again, oldest first
+--   lane:down(message)        the far end is gone; said once until lane:up(). Alerts wait, on disk if they may
+--   lane:up()                 it is back
+local bit = require("bit")
+local console = require("console")
+local core = require("core")
+local lane = require("outputs.lane")
+local render = require("render")
+
 local M = {}
 
--- key of falco.yaml -> module, in the order of opening
+-- In the order of opening. { key of falco.yaml, module, name of the lane }
 local CHANNELS = {
-  { key = "file_output", module = "outputs.file" },
-  { key = "stdout_output", module = "outputs.stdout" },
+  { key = "file_output", module = "outputs.file", name = "file" },
+  { key = "stdout_output", module = "outputs.stdout", name = "stdout" },
 }
+
+-- In the order in which records pass them. { module }
+local STAGES = {}
 
 -- Whether `conf` enables a channel; one that this build does not have counts, since alerts were asked for.
 function M.is_configured(conf)
@@ -26,27 +74,45 @@ end
 local Outputs = {}
 Outputs.__index = Outputs
 
--- Opens every channel that `conf` enables. env: { unbuffered = bool }.
--- Returns the outputs, or nil and one line of text.
-function M.open(conf, env)
-  local self = setmetatable({ channels = {}, failed = {} }, Outputs)
+local function open_lanes(self, conf, env)
   for _, row in ipairs(CHANNELS) do
     if conf[row.key].enabled then
-      local channel, message = require(row.module).open(conf, env)
-      if not channel then
-        self:close()
-        return nil, row.key .. ": " .. message
-      end
-      channel.name = row.key
-      self.channels[#self.channels + 1] = channel
+      local made, message = lane.open(row, conf, env)
+      if not made then return row.key .. ": " .. message end
+      self.lanes[#self.lanes + 1] = made
     end
+  end
+  return nil
+end
+
+local function open_stages(self, conf, env)
+  local names = {}
+  for _, row in ipairs(self.lanes) do names[row.name] = true end
+  for i, row in ipairs(STAGES) do
+    local stage, message = require(row.module).open(conf, {
+      live = env.live, lanes = names, emit = function(what) self:tell(what, i + 1) end,
+    })
+    if stage == nil then return message end
+    if stage then self.stages[#self.stages + 1] = { at = i, stage = stage } end
+  end
+  return nil
+end
+
+-- Opens every channel that `conf` enables. env: { unbuffered = bool, live = bool }.
+-- Returns the outputs, or nil and one line of text.
+function M.open(conf, env)
+  local self = setmetatable({ lanes = {}, stages = {}, failed = {}, renderer = render.new(conf), told = render.new(conf) }, Outputs)
+  local message = open_lanes(self, conf, env) or open_stages(self, conf, env)
+  if message then
+    self:close()
+    return nil, message
   end
   return self
 end
 
 -- Whether any channel is left to write to.
 function Outputs:is_open()
-  return #self.channels > 0
+  return #self.lanes > 0 or #self.stages > 0
 end
 
 -- Whether there were channels and the last one has gone.
@@ -54,20 +120,45 @@ function Outputs:is_lost()
   return self.lost == true
 end
 
--- Hands the alert to every channel. A channel that fails is dropped and its failure kept for failures(); when none is
--- left the outputs are lost.
-function Outputs:write(alert)
-  local channels = self.channels
-  for i = #channels, 1, -1 do
-    local ok, message = channels[i]:write(alert)
-    if not ok then self:drop(i, message) end
+function Outputs:field(record, name)
+  return (record.what and self.told or self.renderer):field(record, name)
+end
+
+-- Finished lines of others (specs, tools) may come here.
+function Outputs:write(record)
+  local lanes = self.lanes
+  for i = #lanes, 1, -1 do
+    local to = record.to
+    if not to or to[lanes[i].name] then
+      local ok, message = lanes[i]:write(record)
+      if not ok then self:drop(i, message) end
+    end
   end
 end
 
+local function pass(self, record, from)
+  for _, row in ipairs(self.stages) do
+    if row.at >= from and row.stage:pass(record) == false then return false end
+  end
+  return true
+end
+
+-- An alert's values, with its rule's plan.
+function Outputs:alert(plan, alert)
+  local record = self.renderer:take(plan, alert)
+  if pass(self, record, 1) then self:write(self.renderer:write(record)) end
+end
+
+-- What falco says itself, or a script. from: the first stage that sees it.
+function Outputs:tell(what, from)
+  local record = self.told:tell(what.ts or core.C.sys_wall_ns(), what)
+  if pass(self, record, from or 1) then self:write(self.told:write(record)) end
+end
+
 function Outputs:drop(i, message)
-  local channel = table.remove(self.channels, i)
-  self.lost = #self.channels == 0
-  if message ~= "closed" then self.failed[#self.failed + 1] = channel.name .. ": " .. message end
+  local gone = table.remove(self.lanes, i)
+  self.lost = #self.lanes == 0
+  if message ~= "closed" then self.failed[#self.failed + 1] = gone.name .. "_output: " .. message end
 end
 
 -- Lines about channels that failed; empty when readers merely went away.
@@ -75,17 +166,55 @@ function Outputs:failures()
   return self.failed
 end
 
-function Outputs:flush()
-  for i = #self.channels, 1, -1 do
-    local ok, message = self.channels[i]:flush()
+local function each(self, method, argument)
+  for i = #self.lanes, 1, -1 do
+    local ok, message = self.lanes[i][method](self.lanes[i], argument)
     if not ok then self:drop(i, message) end
   end
 end
 
+-- What it takes to go on: RIGHT_* bits, and whether programs may be started that have more.
+function Outputs:rights()
+  local bits, programs = 0, false
+  local function add(what)
+    bits, programs = bit.bor(bits, what.rights or 0), programs or what.programs == true
+  end
+  for _, row in ipairs(self.lanes) do add(row.channel) end
+  for _, row in ipairs(self.stages) do add(row.stage) end
+  return bits, programs
+end
+
+function Outputs:flush() each(self, "flush") end
+function Outputs:reopen() each(self, "reopen") end
+
+-- What to wait for: add() is called for each descriptor, and the earliest time is returned.
+function Outputs:wants(add)
+  local first
+  local function earlier(when)
+    if when and (not first or when < first) then first = when end
+  end
+  for _, row in ipairs(self.lanes) do earlier(row:wants(add)) end
+  for _, row in ipairs(self.stages) do
+    if row.stage.wants then earlier(row.stage:wants(add)) end
+  end
+  return first
+end
+
+function Outputs:tick(now)
+  each(self, "tick", now)
+  for _, row in ipairs(self.stages) do
+    if row.stage.tick then row.stage:tick(now) end
+  end
+end
+
 function Outputs:close()
-  self:flush()
-  for _, channel in ipairs(self.channels) do channel:close() end
-  self.channels = {}
+  for _, row in ipairs(self.stages) do
+    if row.stage.close then row.stage:close() end
+  end
+  self.stages = {}
+  each(self, "close")
+  self.lanes = {}
+  console.flush()
 end
 
 return M

@@ -78,7 +78,7 @@ local function statuses(tool, pid, key)
   return list
 end
 
--- Does each thread come to have nothing but what is needed to look things up?
+-- Does each thread come to have nothing but what is needed to look things up, or, if it writes alerts, less?
 local function rights_of(tool, args)
   local job, list = tool.start(args), {}
   for _ = 1, 100 do
@@ -91,7 +91,7 @@ local function rights_of(tool, args)
   for _, key in ipairs{ "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs" } do
     local want = (key == "CapInh" or key == "CapAmb") and ("0"):rep(16) or key == "NoNewPrivs" and "1" or LOOK_UP
     for _, has in ipairs(statuses(tool, job.pid, key)) do
-      tool.check(has == want, "%s: %s is %s, not %s", what, key, has, want)
+      tool.check(has == want or want == LOOK_UP and has == ("0"):rep(16), "%s: %s is %s, not %s", what, key, has, want)
     end
   end
   local r = tool.wait(job)

@@ -1,0 +1,129 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The output thread: takes parcels from the queue and gives them to the outputs, until the worker has ended and all has gone
+-- out, or the time for that is over. Started by C (lua.c), with a Lua state of its own: nothing is shared with the worker but
+-- the queue.
+--   main(cdef, queue, boot)         boot: { conf =, live =, unbuffered =, verbose = }, encoded by queue.lua
+--
+-- What a rule's alerts look like comes as data in front of the first of them, with its generation and number; the queue keeps
+-- order, so a generation's plans are forgotten as soon as a younger one comes.
+local buffer = require("string.buffer")
+local core = require("core")
+
+-- Every kind of alert takes the same few paths; the rest of the time is C's.
+jit.opt.start("maxtrace=2000", "maxmcode=4096")
+
+local M = {}
+
+-- parcel.rule of data that is not a rule's plan: queue.lua puts it there.
+M.TOLD = 4294967295
+
+local BATCH = 256            -- parcels between looks at descriptors and the clock
+
+local function report(q, line)
+  core.C.queue_report(q, line, #line)
+end
+
+local function take_data(state, parcel)
+  local data = buffer.decode(core.ffi.string(core.C.parcel_data(parcel), parcel.len))
+  if parcel.rule == M.TOLD then
+    state.outs:tell(data)
+    return
+  end
+  if parcel.generation ~= state.generation then state.generation, state.plans = parcel.generation, {} end
+  state.plans[parcel.rule] = state.outs.renderer:plan(data)
+end
+
+local function take(state, parcel)
+  if parcel.kind == core.C.PARCEL_DATA then return take_data(state, parcel) end
+  local plan = parcel.generation == state.generation and state.plans[parcel.rule]
+  assert(plan, "an alert before its plan")
+  state.outs:alert(plan, core.C.parcel_alert(parcel))
+end
+
+-- Up to BATCH blocks; how many there were.
+local function drain(state)
+  local C, q = core.C, state.q
+  for n = 0, BATCH - 1 do
+    local parcel = C.queue_peek(q)
+    if parcel == nil then return n end
+    take(state, parcel)
+    C.queue_done(q)
+    if state.outs:is_lost() then return n end
+  end
+  return BATCH
+end
+
+local function sleep(state, nap)
+  local C, fds, n = core.C, state.fds, 0
+  local when = state.outs:wants(function(fd, events)
+    if n < state.max_fds then
+      fds[n].fd, fds[n].events = fd, events
+      n = n + 1
+    end
+  end)
+  local ms = -1
+  if when then ms = math.max(0, math.min(60000, math.ceil((when - tonumber(C.sys_now_ns())) / 1e6))) end
+  C.queue_wait(state.q, fds, n, ms, nap)
+end
+
+local function look_after(state)
+  local reopens = core.C.queue_reopens(state.q)
+  if reopens ~= state.reopens then
+    state.reopens = reopens
+    state.outs:reopen()
+  end
+  state.outs:tick(tonumber(core.C.sys_now_ns()))
+end
+
+local function run(state)
+  local C, q, deadline = core.C, state.q, core.ffi.new("uint64_t[1]")
+  local busy = false
+  while not state.outs:is_lost() do
+    local n = drain(state)
+    if n < BATCH then
+      state.outs:flush()
+      if C.queue_ended(q, deadline) and C.queue_peek(q) == nil then return end
+      sleep(state, busy)
+      busy = n > 0
+    end
+    if C.queue_ended(q, deadline) and deadline[0] ~= 0 and C.sys_now_ns() > deadline[0] then return end
+    look_after(state)
+  end
+end
+
+local function open(q, boot)
+  require("console").set_level(boot.conf.log_level, boot.conf.log_stderr, boot.verbose)
+  local outs, message = require("outputs").open(boot.conf, { live = boot.live, unbuffered = boot.unbuffered })
+  if not outs then
+    report(q, message)
+    return nil
+  end
+  return { q = q, outs = outs, generation = 0, plans = {}, reopens = 0, max_fds = 64,
+    fds = core.ffi.new("struct queue_fd[?]", 64) }
+end
+
+-- The worker gives up its rights by itself; each thread has its own.
+local function give_up_rights(outs)
+  local C, err = core.C, core.err()
+  local keep, programs = outs:rights()
+  if C.sys_keep_rights(keep, programs and C.RIGHTS_FOR_PROGRAMS or 0, err) < 0 then
+    require("console").warning("outputs: " .. core.message(err))
+  end
+end
+
+setmetatable(M, { __call = function(_, cdef, queue, boot)
+  core.load(cdef)
+  local q = core.ffi.cast("struct queue *", queue)
+  boot = buffer.decode(boot)
+  local state = open(q, boot)
+  if not state then return end
+  if boot.live then give_up_rights(state.outs) end
+  core.C.queue_set_state(q, core.C.OUTPUT_OPEN)
+  run(state)
+  local lost = state.outs:is_lost()
+  if lost then core.C.queue_set_state(q, core.C.OUTPUT_LOST) end
+  state.outs:close()
+  for _, line in ipairs(state.outs:failures()) do report(q, line) end
+end })
+
+return M

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The worker's end of the queue to the output thread (outputs/main.lua).
+--   local out, message = queue.start(config, { unbuffered =, verbose =, live = })
+--   out:use(prepared)                  the rules of a ruleset: { [index] = of formatter:prepare() }
+--   out:alert(index, alert)            struct alert, copied; its rule's plan goes ahead of the first one
+--   out:tell(what)                     what falco says itself: internal.what()
+--   out:finish(stopped)                no more of it: waits for what is under way. stopped: somebody asked to end
+-- then
+--   out:failures()                     lines about outputs that failed, or what was lost
+--   out:free()                         or out:cancel() for all of it
+local buffer = require("string.buffer")
+local console = require("console")
+local core = require("core")
+local outputs = require("outputs")
+
+local M = {}
+
+local TOLD = 4294967295      -- parcel.rule of what falco says itself
+
+local Queue = {}
+Queue.__index = Queue
+
+-- Keys of a configuration that are plain data; places and the like stay here.
+local function plain(config)
+  local out = {}
+  for key, value in pairs(config) do
+    if type(value) ~= "function" and type(value) ~= "userdata" then out[key] = value end
+  end
+  return out
+end
+
+local function start_thread(self, config, options)
+  local C, err = core.C, core.err()
+  local boot = buffer.encode{
+    conf = plain(config), live = options.live, unbuffered = options.unbuffered, verbose = options.verbose,
+  }
+  self.thread = C.output_start(self.queue, boot, #boot, err)
+  if self.thread == nil then return core.message(err) end
+  if C.queue_await_start(self.queue) == C.OUTPUT_OPEN then return nil end
+  C.output_join(self.thread, -1)
+  self.thread = nil
+  return core.cstr(C.queue_reported(self.queue, 0)) or "the outputs cannot be opened"
+end
+
+-- Without an output there is no thread, and alerts are only counted.
+function M.start(config, options)
+  local C, err = core.C, core.err()
+  local self = setmetatable({ generation = 0, sent = {}, drain_ms = config.outputs_queue.drain_timeout }, Queue)
+  if not outputs.is_configured(config) then return self end
+  self.queue = C.queue_new(core.ffi.new("struct queue_limits", {
+    bytes = config.outputs_queue.bytes, alerts = config.outputs_queue.capacity, waits = not options.live }), err)
+  if self.queue == nil then return nil, core.message(err) end
+  local message = start_thread(self, config, options)
+  if message then
+    self:free()
+    return nil, message
+  end
+  C.queue_reopen_on_signal(self.queue)
+  return self
+end
+
+function Queue:is_open()
+  return self.queue ~= nil
+end
+
+-- Whether there were outputs and the last one has gone.
+function Queue:is_lost()
+  return self.queue ~= nil and core.C.queue_state(self.queue) >= core.C.OUTPUT_LOST
+end
+
+function Queue:use(prepared)
+  self.prepared, self.sent, self.generation = prepared, {}, self.generation + 1
+end
+
+local function send_plan(self, index)
+  local data = buffer.encode(self.prepared[index].described)
+  if core.C.queue_data(self.queue, self.generation, index, data, #data) < 0 then return false end
+  self.sent[index] = true
+  return true
+end
+
+-- An alert for which there is no room is counted by C.
+function Queue:alert(index, alert)
+  if self.sent[index] or send_plan(self, index) then
+    core.C.queue_alert(self.queue, self.generation, index, alert)
+  else
+    self.unsent = (self.unsent or 0) + 1
+  end
+end
+
+function Queue:tell(what)
+  if not self.queue then return end
+  what.ts = core.C.sys_wall_ns()
+  local data = buffer.encode(what)
+  if core.C.queue_data(self.queue, self.generation, TOLD, data, #data) < 0 then self.unsent = (self.unsent or 0) + 1 end
+end
+
+local GRACE = 1000           -- ms past the deadline for an output that is at it
+
+function Queue:finish(stopped)
+  if not self.thread then return end
+  local C = core.C
+  local ms = stopped and self.drain_ms or nil
+  C.queue_end(self.queue, ms and C.sys_now_ns() + ms * 1000000ULL or 0)
+  self.stuck = C.output_join(self.thread, ms and ms + GRACE or -1) < 0
+  self.thread = nil
+end
+
+function Queue:stats()
+  local stats = core.ffi.new("struct queue_stats")
+  if self.queue then core.C.queue_stats(self.queue, stats) end
+  return stats
+end
+
+function Queue:failures()
+  local list = {}
+  if not self.queue then return list end
+  while true do
+    local line = core.cstr(core.C.queue_reported(self.queue, #list))
+    if not line then break end
+    list[#list + 1] = line
+  end
+  if self.stuck then list[#list + 1] = "an output does not come to an end; it is left behind" end
+  return list
+end
+
+-- Counted losses, as warnings.
+function Queue:warn()
+  local stats = self:stats()
+  local dropped = tonumber(stats.dropped) + (self.unsent or 0)
+  if dropped > 0 then
+    console.warning(("alerts dropped because outputs were too slow (outputs_queue): %d"):format(dropped))
+  end
+end
+
+-- Others take its place.
+function Queue:cancel()
+  self:finish(true)
+  for _, line in ipairs(self:failures()) do console.error(line) end
+  self:free()
+end
+
+function Queue:free()
+  if self.queue then core.C.queue_reopen_on_signal(nil) end
+  if self.queue and not self.stuck then core.C.queue_free(self.queue) end
+  self.queue = nil
+end
+
+return M
