@@ -463,16 +463,23 @@ function M.reload(work, texts, config)
   return true, loaded.diags
 end
 
--- Keys that the outputs are opened with.
-local OUTPUT_KEYS = { "stdout_output", "file_output", "syslog_output", "program_output", "http_output", "buffered_outputs", "json_output" }
+-- Keys that the outputs are opened with, besides NAME_output, and that lines are made with.
+local OUTPUT_KEYS = { "buffered_outputs", "outputs_queue", "outputs_spool", "output_timeout", "json_output", "json_include_output_property",
+  "json_include_message_property", "json_include_output_fields_property", "json_include_tags_property", "time_format_iso_8601" }
+
+local function concerns_outputs(keys)
+  for _, key in ipairs(keys) do
+    if key:find("^[%w_]+_output%f[.%z]") then return true end
+  end
+  for _, key in ipairs(OUTPUT_KEYS) do
+    if changes.touches(keys, key) then return true end
+  end
+  return false
+end
 
 local function new_outputs(work, config, keys)
-  for _, key in ipairs(OUTPUT_KEYS) do
-    if changes.touches(keys, key) then
-      return queue.start(config, { unbuffered = work.options.unbuffered, verbose = work.options.verbose, live = is_live(config) })
-    end
-  end
-  return work.outs
+  if not concerns_outputs(keys) then return work.outs end
+  return queue.start(config, { unbuffered = work.options.unbuffered, verbose = work.options.verbose, live = is_live(config) })
 end
 
 -- Another configuration and what it names for a worker between two events. keys: what differs. Returns what changed of the
