@@ -14,7 +14,7 @@ local function levels(tool, falco, rules)
     { "log_level: critical\n", info = false, warning = false },
     { "log_level: error\n", "-v", info = true, warning = true },
   } do
-    local conf = tool.write(tool.dir() .. "/level.yaml", case[1] .. "outputs_queue: {capacity: 7}\nstdout_output: {enabled: true}\n")
+    local conf = tool.write(tool.dir() .. "/level.yaml", case[1] .. "grpc: {enabled: true}\nstdout_output: {enabled: true}\n")
     local r = tool.run{ falco, "replay", CAPTURE, "-c", conf, "-r", rules, case[2] }
     tool.check_run(r, r.code == 0, "%s: %s", conf, tool.how(r))
     tool.check_run(r, (r.err:find(INFO, 1, true) ~= nil) == case.info, "%s: information %s", case[1], not case.info and "shown" or "lacking")
