@@ -4,7 +4,7 @@
 --   local options, message, hint = cli.parse({ "-r", "rules.yaml" })
 --
 -- On success `options` holds
---   command          nil | "replay" | "events" | "record" | "repl" | "doctor"
+--   command          nil | "replay" | "events" | "record" | "repl" | "doctor" | "test"
 --   file             capture file of a command; captures: those of "repl"
 --   config, rules, set, validate, describe, seconds, format, print, pidfile ...   see the table below
 --   help             the help text, when it was asked for
@@ -36,7 +36,8 @@ local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "-
   page_size = "--page-size", ignored_events = "-i" }
 local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
 local NOT_FOR = { replay = {}, events = NOT_FOR_EVENTS, record = NOT_FOR_EVENTS, doctor = NOT_FOR_EVENTS,
-  repl = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U" } }
+  repl = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U" },
+  test = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U", config = "-c", set = "-o" } }
 
 local FORMATS = { "text", "markdown", "json" }
 
@@ -129,12 +130,13 @@ local COMMANDS = {
   { name = "events", doc = "Print the events of a capture file, or of this host." },
   { name = "record", doc = "Write the events of this host to a capture file." },
   { name = "repl", doc = "Try conditions on captures, one line after the other." },
+  { name = "test", doc = "Run unit tests of rules." },
   { name = "doctor", doc = "Say whether a live capture would work here, and what to change." },
 }
 
 -- By command: what it alone has, and the options of all that go with it.
 local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common },
-  repl = { add_common, add_rules_files }, doctor = { add_common } }
+  repl = { add_common, add_rules_files }, doctor = { add_common }, test = { add_common } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
@@ -173,6 +175,32 @@ end
 
 function ADD.doctor(parser)
   parser:flag("--json", "One JSON object."):target("event_json")
+end
+
+local function percent(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n <= 100 then return n end
+  return nil, "--min-coverage wants a percentage, not '" .. text .. "'"
+end
+
+local function test_format(text)
+  local names = { "pretty", "tap", "junit" }
+  for _, name in ipairs(names) do
+    if text:lower() == name then return name end
+  end
+  return nil, "unknown format '" .. text .. "'; there are " .. table.concat(names, ", ")
+end
+
+function ADD.test(parser)
+  parser:argument("paths", "Test file, or directory of files called *_test.yaml."):args("*")
+  parser:option("-r", "Rules file, instead of those that the tests name; may be given again."):argname("<path>")
+    :count("*"):target("rules")
+  parser:option("--format", "pretty, tap or junit."):argname("<format>"):convert(test_format):target("test_format")
+  parser:option("--filter", "Only tests whose names contain this."):argname("<text>"):target("filter")
+  parser:flag("--coverage", "Also list what was never true or never false."):target("coverage")
+  parser:flag("--no-coverage", "Do not look which parts of conditions were ever true or false."):target("no_coverage")
+  parser:option("--min-coverage", "Fail unless this percentage of the leaves was seen true and false."):argname("<percent>")
+    :convert(percent):target("min_coverage")
 end
 
 local WANTS_FILE = "this command wants a capture file, or - for standard input"
@@ -263,6 +291,13 @@ end
 function TAKE.record(result)
   if not result.write then return "this command wants -w FILE, the capture file to write" end
   result.live = true
+  return nil
+end
+
+function TAKE.test(result)
+  if result.no_coverage and (result.coverage or result.min_coverage) then
+    return "--no-coverage goes with neither --coverage nor --min-coverage"
+  end
   return nil
 end
 

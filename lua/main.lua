@@ -152,6 +152,12 @@ local function doctor(options)
   return require("doctor").run(config, options)
 end
 
+local function test(options)
+  local console = require("console")
+  console.set_level("notice", true, options.verbose)
+  return require("ruletest").run(options)
+end
+
 local function run(options)
   local config = load_config(options)
   if not config then return 1 end
@@ -179,6 +185,7 @@ local function dispatch(options, args)
   if options.command == "events" or options.command == "record" then return events(options) end
   if options.command == "repl" then return repl(options) end
   if options.command == "doctor" then return doctor(options) end
+  if options.command == "test" then return test(options) end
   return run(options)
 end
 

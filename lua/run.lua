@@ -33,6 +33,11 @@ local function is_rules_name(path)
   return path:find("%.ya?ml$") ~= nil
 end
 
+-- Tests of rules (lua/ruletest) lie beside them.
+local function is_test_name(path)
+  return path:find("[_.]test%.ya?ml$") ~= nil
+end
+
 -- By kind of file: add what `path` stands for, or return why that is impossible. `named`: the user wrote it on the command
 -- line, so that it must be there. What cannot be read is added like the rest: reading it says why, beside the mistakes of
 -- the other files.
@@ -58,7 +63,7 @@ function ADD.dir(paths, path)
   local inside, why = files.inside(path)
   if not inside then return ("cannot read rules directory '%s': %s"):format(path, why) end
   for _, file in ipairs(inside) do
-    if is_rules_name(file) then paths[#paths + 1] = file end
+    if is_rules_name(file) and not is_test_name(file) then paths[#paths + 1] = file end
   end
 end
 

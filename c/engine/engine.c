@@ -12,6 +12,7 @@
 #include "ruleset.h"
 #include "runtime.h"
 #include "scap.h"
+#include "story.h"
 
 struct engine {
 	struct evt evt;			/* the event at hand; its address is what Lua knows */
@@ -162,6 +163,20 @@ int engine_open_replay(struct engine *eng, const char *path, struct err *err)
 	if (!(eng->capture = scap_open(path, &eng->limits, &sink, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, scap_fd(eng->capture), err) : 0;
+}
+
+int engine_open_story(struct engine *eng, struct story *story, struct err *err)
+{
+	struct scap_sink sink;
+	int rc = start(eng, &sink, err);
+	size_t len;
+	const uint8_t *bytes = rc < 0 ? NULL : story_bytes(story, &len, err);
+
+	if (!bytes)
+		return rc < 0 ? rc : -EINVAL;
+	if (!(eng->capture = scap_open_memory(bytes, len, &eng->limits, &sink, err)))
+		return -EINVAL;
+	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, -1, err) : 0;
 }
 
 /* ------------------------------------------------------------------ writing what is read */

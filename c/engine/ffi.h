@@ -536,6 +536,47 @@ struct output_thread;
 struct output_thread *output_start(struct queue *q, const char *boot, size_t len, struct err *err);
 int output_join(struct output_thread *t, int ms);
 
+/* ------------------------------------------------------------------ captures that are made up (story.c): tests of rules */
+
+/* Of an executable. */
+enum image_flags { EXE_WRITABLE = 1, EXE_UPPER_LAYER = 2, EXE_FROM_MEMFD = 4, EXE_LOWER_LAYER = 8 };
+
+/* One entry of a process list. */
+struct scap_proc {
+	int64_t tid, pid, ptid, sid, vpgid, pgid, vtid, vpid;	/* absent: -1 */
+	struct str comm, exe, exepath, args, cwd, env, cgroups, root;
+	uint64_t fdlimit;
+	uint32_t flags, uid, gid, loginuid, tty;
+	uint32_t vm_size, vm_rss, vm_swap;
+	uint64_t pfmajor, pfminor, pidns_start_ts;
+	uint64_t cap_inheritable, cap_permitted, cap_effective;
+	uint64_t exe_ino, exe_ctime, exe_mtime;
+	uint32_t exe_flags;			/* EXE_* */
+};
+
+struct story_user {
+	uint32_t id, gid;
+	struct str name, home, shell;
+	bool is_group;				/* then only id and name count */
+};
+
+struct story;
+struct story *story_new(void);			/* NULL: out of memory */
+void story_free(struct story *s);		/* NULL allowed; after the engines that replay it */
+/* The state at the start, before the first event. type: a word of fd.type; name: as fd.name has it. */
+int story_proc(struct story *s, const struct scap_proc *p);
+int story_fd(struct story *s, int64_t tid, int64_t fd, const char *type, const char *name, uint32_t len, bool udp,
+	     struct err *err);
+int story_user(struct story *s, const struct story_user *u);
+int story_iface(struct story *s, const char *address, struct err *err);
+/* An event: its beginning, then some of its parameters, each once, then its end. Those that are not given are empty. Texts
+ * stand for what a person means by them: paths, names of flags ("O_WRONLY|O_CREAT"), of errors and signals, addresses. */
+void story_event(struct story *s, uint32_t code, int64_t tid, uint64_t ts);
+int story_number(struct story *s, uint32_t param, int64_t v, struct err *err);
+int story_text(struct story *s, uint32_t param, const char *p, uint32_t len, struct err *err);
+int story_end(struct story *s, struct err *err);
+int engine_open_story(struct engine *eng, struct story *s, struct err *err);	/* like engine_open_replay() */
+
 /* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */
 
 enum yaml_kind {

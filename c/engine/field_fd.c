@@ -63,6 +63,14 @@ const char *fd_type_word(const struct fd_rec *r)
 	return kinds[r->d.type < FD_TYPE_COUNT ? r->d.type : FD_UNKNOWN].word;
 }
 
+uint8_t fd_type_of_word(const char *word)
+{
+	for (uint8_t type = FD_FILE; type < FD_TYPE_COUNT; type++)
+		if (kinds[type].word[0] != '<' && strcmp(kinds[type].word, word) == 0)
+			return type;
+	return FD_UNKNOWN;
+}
+
 char fd_type_letter(const struct fd_rec *r)
 {
 	return r->d.type < FD_TYPE_COUNT ? kinds[r->d.type].letter : '?';

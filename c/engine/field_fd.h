@@ -21,6 +21,7 @@ bool field_fd(const struct evt *e, struct fd_rec **rec);
 
 /* "file", "ipv4" ...; 'f', '4' ... of a record's type. */
 const char *fd_type_word(const struct fd_rec *r);
+uint8_t fd_type_of_word(const char *word);		/* FD_UNKNOWN: there is no such word */
 char fd_type_letter(const struct fd_rec *r);
 
 /* The protocol of an IP socket as far as it shows: without a role only raw ones do. L4_NA: other records. */

@@ -12,9 +12,8 @@
 
 #include "container.h"
 #include "fd.h"
+#include "ffi.h"
 #include "intern.h"
-
-enum image_flags { EXE_WRITABLE = 1, EXE_UPPER_LAYER = 2, EXE_FROM_MEMFD = 4, EXE_LOWER_LAYER = 8 };
 
 struct image {
 	uint32_t refs;

@@ -27,19 +27,6 @@
 
 struct machine;
 
-/* One entry of a process list; strings point into the block. */
-struct scap_proc {
-	int64_t tid, pid, ptid, sid, vpgid, pgid, vtid, vpid;	/* absent: -1 */
-	struct str comm, exe, exepath, args, cwd, env, cgroups, root;
-	uint64_t fdlimit;
-	uint32_t flags, uid, gid, loginuid, tty;
-	uint32_t vm_size, vm_rss, vm_swap;
-	uint64_t pfmajor, pfminor, pidns_start_ts;
-	uint64_t cap_inheritable, cap_permitted, cap_effective;
-	uint64_t exe_ino, exe_ctime, exe_mtime;
-	uint32_t exe_flags;					/* EXE_* of proc.h */
-};
-
 /* Receives what stands before the events. Each returns 0 or -ENOMEM. `reset` comes first for every section: forget
  * everything (captures can be concatenated). */
 struct scap_sink {
@@ -114,6 +101,9 @@ struct scap_sink scap_writer_sink(struct scap_writer *w);
 /* Of rec->flags only SCAP_STATE_ONLY is written. 0 or -errno, for good; see scap_writer_error(). */
 int scap_write(struct scap_writer *w, const struct scap_rec *rec);
 uint64_t scap_writer_bytes(const struct scap_writer *w);	/* of the file, so far */
+/* Of a plain writer that was never opened: all that was written, borrowed until it is used again. It is a whole capture.
+ * NULL: the writer has failed, see err. */
+const uint8_t *scap_writer_memory(struct scap_writer *w, size_t *len, struct err *err);
 const char *scap_writer_error(const struct scap_writer *w);
 /* Writes what is left and frees the writer, NULL allowed. -errno with err if anything failed since scap_writer_new(). */
 int scap_writer_close(struct scap_writer *w, struct err *err);

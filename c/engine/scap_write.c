@@ -576,6 +576,21 @@ uint64_t scap_writer_bytes(const struct scap_writer *w)
 	return w->written;
 }
 
+const uint8_t *scap_writer_memory(struct scap_writer *w, size_t *len, struct err *err)
+{
+	bool in_section = w->in_section;
+
+	REQUIRE(w->fd < 0 && !w->packer);
+	section_end(w);
+	w->in_section = in_section;
+	if (w->failed) {
+		*err = w->err;
+		return NULL;
+	}
+	*len = w->len;
+	return w->buf;
+}
+
 const char *scap_writer_error(const struct scap_writer *w)
 {
 	return w->err.text;

@@ -32,6 +32,8 @@
 --   opts.min_priority  0-7 (7): rules of a higher number are loaded but not enabled
 --   opts.append_output { {source =, rule =, tags = {..}, format = "..", fields = { {name =, format =}, ... }}, ... } all members
 --                      optional; format is added to the outputs of the rules that match
+--   opts.keep_places   rules remember where each comparison of theirs stood: each has .written, its tree before lowering, which
+--                      goes with .ast node by node (see check.lua); takes more memory
 -- result
 --   .ok                no errors (warnings may be there)
 --   .rules             in definition order: { index, name, desc, source, tags (sorted, unique), enabled, priority (0-7),
@@ -51,6 +53,7 @@
 -- condition{ text =, ruleset =, diag =, name = "condition" } -> prog | nil       one free condition; prog.match(evt) -> 0 | 1;
 --                      .tree, .events, .ast, .leaves as of rules; result =: with the macros and lists of a result, in its ruleset
 -- output{ text =, ruleset =, diag =, name = "output" } -> plan | nil             see output.lua
+--   both: node =, file_text = instead of text and name: a YAML scalar, so that messages point into its file
 -- select(result, steps)   steps: { {enable = true|false, rule = "glob" | tag = "tag"}, ... } applied in order
 -- jit_options()       the LuaJIT options that generated code wants; call once per Lua state
 local check = require "rules.check"
@@ -109,7 +112,9 @@ local function checked_tree(checker, ast, where, skip_unknown, own)
   local tree, errors = check.tree(checker, ast)
   if tree then
     check.warn(where, tree)
-    check.settle(checker, tree)
+    if not checker.keep_places then
+      check.settle(checker, tree)
+    end
     return tree
   elseif skip_unknown and check.skip(errors, where) then
     return nil, true
@@ -131,9 +136,14 @@ local function lowered(state, checker, source, ctx, where, opts)
   if not tree then
     return nil, skipped
   end
-  expand.settle(ast)
+  local written
+  if checker.keep_places then
+    written = tree
+  else
+    expand.settle(ast)
+  end
   tree = lower.nnf(tree)
-  return { ast = ast, tree = tree, events = lower.events(tree) }
+  return { ast = ast, tree = tree, written = written, events = lower.events(tree) }
 end
 
 -- ------------------------------------------------------------------ one rule: its output
@@ -260,7 +270,7 @@ local function finished(rule, condition, low, plan, extra, opts)
     enabled = rule.enabled and rule.priority <= opts.min_priority, capture = rule.capture, capture_duration = rule.capture_duration,
     condition = condition, output = plan.text, output_plan = plan, extra_fields = extra,
     file = node.file, line = node.line, column = node.column, tree = low.tree, events = low.events,
-    ast = low.ast, definition = rule,
+    ast = low.ast, written = low.written, definition = rule,
   }
 end
 
@@ -354,6 +364,7 @@ end
 
 local function load_all(opts)
   local state, checker, rules = load.new(opts.diag), check.new(opts.ruleset), {}
+  checker.keep_places = opts.keep_places
   local errors_before = opts.diag.errors
   opts = setmetatable({ min_priority = opts.min_priority or 7 }, { __index = opts })
   for _, file in ipairs(opts.files) do
@@ -467,19 +478,18 @@ end
 
 -- ------------------------------------------------------------------ single conditions and outputs
 
-local function loose_context(diags, state, node, type_name)
+local function loose_context(diags, state, node, type_name, file_text)
   local root = { type = type_name, name = node.file, file = node.file, node = node, state = state }
-  state.diag, state.texts[node.file] = diags, node.text
+  state.diag, state.texts[node.file] = diags, file_text or node.text
   return root
 end
 
 -- opts.result: its macros and lists may be used
 function M.condition(opts)
-  local name = opts.name or "condition"
   local state = opts.result and setmetatable({ texts = setmetatable({}, { __index = opts.result.state.texts }) },
     { __index = opts.result.state }) or load.new(opts.diag)
-  local node = loose_node(opts.diag, name, opts.text)
-  local ctx = loose_context(opts.diag, state, node, "condition expression")
+  local node = opts.node or loose_node(opts.diag, opts.name or "condition", opts.text)
+  local ctx = loose_context(opts.diag, state, node, "condition expression", opts.file_text)
   local checker = check.new(opts.ruleset)
   local low = lowered(state, checker, rope.of(node, state.texts), ctx, ctx, { sees = math.huge })
   if not low then
@@ -496,10 +506,9 @@ function M.condition(opts)
 end
 
 function M.output(opts)
-  local name = opts.name or "output"
   local state = load.new(opts.diag)
-  local node = loose_node(opts.diag, name, opts.text)
-  local ctx = loose_context(opts.diag, state, node, "rule output expression")
+  local node = opts.node or loose_node(opts.diag, opts.name or "output", opts.text)
+  local ctx = loose_context(opts.diag, state, node, "rule output expression", opts.file_text)
   local source = rope.of(node, state.texts)
   local plan, errors = output.compile(opts.ruleset, source)
   if not plan then

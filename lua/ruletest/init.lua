@@ -1,0 +1,246 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- `falco test PATH...`: unit tests of rules. docs/HOWTO_TEST_RULES.md is about writing them.
+--
+--   keys.lua       every key of a test file            load.lua      test files -> tests
+--   vocabulary.lua what events by hand can say         tell.lua      such events -> a capture in memory
+--   run.lua        a test -> what failed               coverage.lua  what was ever true, what ever false
+--   report.lua     pretty, TAP, JUnit                  value.lua     values as texts
+--
+-- Exit status: 0 all is well; 1 a test failed, or coverage is too low; 2 mistakes in the test files, or nothing to test.
+local console = require("console")
+local core = require("core")
+local coverage = require("ruletest.coverage")
+local diag = require("diag")
+local files = require("files")
+local load = require("ruletest.load")
+local report = require("ruletest.report")
+local rules = require("rules")
+local run = require("ruletest.run")
+
+local M = {}
+
+M.OK, M.FAILED, M.MISTAKES = 0, 1, 2
+
+-- ------------------------------------------------------------------ paths
+
+local function dir_of(path)
+  return path:match("^(.*/)[^/]*$") or ""
+end
+
+-- A path that a file names, as seen from where falco runs.
+function M.resolve(file, path)
+  return path:sub(1, 1) == "/" and path or dir_of(file) .. path
+end
+
+-- Names of test files, as they stand beside rules.
+function M.is_test_name(path)
+  return path:find("[_.]test%.ya?ml$") ~= nil
+end
+
+-- Paths of test files: files as they are named, of directories what is called so. Or nil and a message.
+local function test_files(paths)
+  local out = {}
+  for _, path in ipairs(paths) do
+    local kind, why = files.kind(path)
+    if kind == "dir" then
+      local inside
+      inside, why = files.inside(path)
+      if not inside then return nil, ("cannot read directory '%s': %s"):format(path, why) end
+      local before = #out
+      for _, file in ipairs(inside) do
+        if M.is_test_name(file) then out[#out + 1] = file end
+      end
+      if #out == before then return nil, ("directory '%s' holds no tests: their names end in _test.yaml"):format(path) end
+    elseif kind == "file" then
+      out[#out + 1] = path
+    else
+      return nil, ("cannot read '%s': %s"):format(path, why or "there is no such file")
+    end
+  end
+  return out
+end
+
+-- The rules file that lies beside a test file: x.yaml beside x_test.yaml.
+local function rules_beside(file)
+  local path = file:gsub("[_.]test(%.ya?ml)$", "%1")
+  return path ~= file and files.kind(path) == "file" and path or nil
+end
+
+-- ------------------------------------------------------------------ loading
+
+-- All that tests need to know of one another.
+local function new_session(options)
+  return { options = options, diags = diag.new(), groups = {}, order = {}, tests = {}, watched = {} }
+end
+
+local function read_for(session)
+  return function(path)
+    session.watched[#session.watched + 1] = path
+    return files.read(path)
+  end
+end
+
+local function rules_paths(session, test)
+  local out = {}
+  if #session.options.rules > 0 then
+    for i, path in ipairs(session.options.rules) do out[i] = path end
+  elseif test.rules then
+    for i, node in ipairs(test.rules) do out[i] = M.resolve(test.file, node.text) end
+  else
+    out[1] = rules_beside(test.file)
+  end
+  return out
+end
+
+-- Tests that load the same rules share them. nil: there are none, or they do not load.
+local function group_of(session, test)
+  local paths = rules_paths(session, test)
+  if #paths == 0 then
+    session.diags:error(nil, test.node, ("the test '%s' names no rules"):format(test.name),
+      { hint = "add  - rules: FILE  on top of the file, or run it with -r FILE" })
+    return nil
+  end
+  local key = table.concat(paths, "\0")
+  if session.groups[key] == nil then
+    local group = run.group(paths, session.diags, read_for(session))
+    session.groups[key] = group or false
+    if group then session.order[#session.order + 1] = group end
+  end
+  return session.groups[key] or nil
+end
+
+local function add_file(session, path)
+  local text, why = read_for(session)(path)
+  if not text then
+    session.diags:error(nil, { file = path }, "cannot be read: " .. why)
+    return
+  end
+  for _, test in ipairs(load.file(path, text, session.diags)) do
+    local wanted = session.options.filter
+    if not wanted or test.name:find(wanted, 1, true) then
+      test.group = group_of(session, test)
+      if test.group then
+        session.tests[#session.tests + 1] = test
+        run.prepare(test.group, test)
+      end
+      for _, node in ipairs(test.captures) do session.watched[#session.watched + 1] = M.resolve(path, node.text) end
+    end
+  end
+end
+
+-- ------------------------------------------------------------------ running
+
+local function where_in(session)
+  return function(node)
+    local line, column = node.line, node.column
+    if not line and node.offset then line, column = session.diags:position(node.file, node.offset) end
+    return ("%s:%d:%d"):format(node.file, line or 1, column or 1)
+  end
+end
+
+local function run_tests(session, out)
+  local totals = { passed = 0, failed = 0, ns = 0 }
+  out:begin(#session.tests)
+  for _, test in ipairs(session.tests) do
+    local result = run.test(test.group, test, M.resolve)
+    test.result = result
+    totals.ns = totals.ns + result.ns
+    if #result.failures == 0 then totals.passed = totals.passed + 1 else totals.failed = totals.failed + 1 end
+    out:test(result, where_in(session))
+    if core.C.sys_stop_signal() ~= 0 then break end
+  end
+  return totals
+end
+
+-- The walk must see what the engine saw: each rule as often. A rule that remembers something from event to event is asked
+-- more often here than there.
+local function check_walk(group, test, counts)
+  if test.matching ~= "all" then return end
+  for index, name in ipairs(group.names) do
+    local a, b = counts[index] or 0, test.result.of_rule[index] or 0
+    if a ~= b and not group.stateful[index] then
+      error(("test '%s': rule '%s' matches %d times, and holds %d times"):format(test.name, name, b, a))
+    end
+  end
+end
+
+local function cover_test(group, test, walker)
+  local counts = {}
+  local broken = run.replay_all(group, test, M.resolve, function(evt, head)
+    for _, index in ipairs(walker(evt, head)) do counts[index] = (counts[index] or 0) + 1 end
+  end)
+  if not broken and not test.result.broken then check_walk(group, test, counts) end
+end
+
+local function cover_all(session)
+  local cover = coverage.new()
+  for _, group in ipairs(session.order) do
+    local walker = cover:walker(group)
+    for _, rule in ipairs(group.result.rules) do rule.enabled = true end
+    group.matching = nil
+    rules.compile(group.result, { gate = false })
+    require("run").want_all(group.ruleset)
+    for _, test in ipairs(group.tests) do
+      if test.result then cover_test(group, test, walker) end
+    end
+  end
+  return cover
+end
+
+local function show_mistakes(session)
+  for _, loaded in ipairs(session.diags.rules or {}) do console.diagnostics(loaded, { level = "error" }) end
+  console.diagnostics(session.diags)
+end
+
+-- Once through everything. Returns the exit status and the paths that it depended on.
+local function once(options, paths)
+  local session = new_session(options)
+  local list, message = test_files(paths)
+  if not list then
+    console.error(message)
+    return M.MISTAKES, session.watched
+  end
+  for _, path in ipairs(list) do add_file(session, path) end
+  if session.diags.errors > 0 then
+    show_mistakes(session)
+    return M.MISTAKES, session.watched
+  elseif #session.tests == 0 then
+    console.error(options.filter and ("no test has '%s' in its name"):format(options.filter) or "there are no tests")
+    return M.MISTAKES, session.watched
+  end
+  local out = report.new(options.test_format or "pretty",
+    { write = console.print, color = console.has_colour(1), verbose = options.verbose })
+  local totals = run_tests(session, out)
+  local status = totals.failed > 0 and M.FAILED or M.OK
+  if not options.no_coverage and core.C.sys_stop_signal() == 0 then
+    local cover = cover_all(session)
+    out:coverage(cover, options.min_coverage, options.coverage)
+    local percent = coverage.percent(cover:summary().leaves)
+    if options.min_coverage and percent < options.min_coverage then
+      console.flush()
+      console.error(("%.1f %% of the leaves were seen true and false; --min-coverage wants %g %%"):format(percent,
+        options.min_coverage))
+      status = M.FAILED
+    end
+  end
+  out:finish(totals)
+  console.flush()
+  return status, session.watched
+end
+
+function M.run(options)
+  rules.jit_options()
+  if #options.paths == 0 then
+    console.error("falco test wants a file or directory with tests")
+    return M.MISTAKES
+  end
+  local status = once(options, options.paths)
+  local failure = console.failure()
+  if failure then
+    console.error(failure)
+    return M.MISTAKES
+  end
+  return status
+end
+
+return M
