@@ -66,9 +66,15 @@ local function seconds(text)
   return nil, "-M wants whole seconds, not '" .. text .. "'"
 end
 
--- Options that go with every command.
-local function add_common(parser)
+-- Options that go with everything.
+local function add_basic(parser)
   parser:flag("-h --help", "Show this help and end.")
+  parser:flag("-v", "Say more."):target("verbose")
+end
+
+-- Options that go with every command that has a source of events.
+local function add_common(parser)
+  add_basic(parser)
   parser:option("-c", ("Configuration file (default %s)."):format(conf.default_path())):argname("<file>"):target("config")
   parser:option("-o --option",
     "Set a key of the configuration: engine.kind=replay, rules_files[0]=x.yaml, list[]=one_more; \\. is a "
@@ -77,7 +83,6 @@ local function add_common(parser)
     :convert(seconds)
     :target("seconds")
   parser:flag("-U --unbuffered", "Write every line at once."):target("unbuffered")
-  parser:flag("-v", "Say more."):target("verbose")
 end
 
 local function add_rules_files(parser)
@@ -136,7 +141,7 @@ local COMMANDS = {
 
 -- By command: what it alone has, and the options of all that go with it.
 local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common },
-  repl = { add_common, add_rules_files }, doctor = { add_common }, test = { add_common } }
+  repl = { add_common, add_rules_files }, doctor = { add_common }, test = { add_basic } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
