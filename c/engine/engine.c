@@ -12,7 +12,7 @@
 #include "ruleset.h"
 #include "runtime.h"
 #include "scap.h"
-#include "story.h"
+#include "tale.h"
 
 struct engine {
 	struct evt evt;			/* the event at hand; its address is what Lua knows */
@@ -165,12 +165,12 @@ int engine_open_replay(struct engine *eng, const char *path, struct err *err)
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, scap_fd(eng->capture), err) : 0;
 }
 
-int engine_open_story(struct engine *eng, struct story *story, struct err *err)
+int engine_open_tale(struct engine *eng, struct tale *tale, struct err *err)
 {
 	struct scap_sink sink;
 	int rc = start(eng, &sink, err);
 	size_t len;
-	const uint8_t *bytes = rc < 0 ? NULL : story_bytes(story, &len, err);
+	const uint8_t *bytes = rc < 0 ? NULL : tale_bytes(tale, &len, err);
 
 	if (!bytes)
 		return rc < 0 ? rc : -EINVAL;

@@ -536,7 +536,7 @@ struct output_thread;
 struct output_thread *output_start(struct queue *q, const char *boot, size_t len, struct err *err);
 int output_join(struct output_thread *t, int ms);
 
-/* ------------------------------------------------------------------ captures that are made up (story.c): tests of rules */
+/* ------------------------------------------------------------------ captures that are made up (tale.c): tests of rules */
 
 /* Of an executable. */
 enum image_flags { EXE_WRITABLE = 1, EXE_UPPER_LAYER = 2, EXE_FROM_MEMFD = 4, EXE_LOWER_LAYER = 8 };
@@ -554,28 +554,28 @@ struct scap_proc {
 	uint32_t exe_flags;			/* EXE_* */
 };
 
-struct story_user {
+struct tale_user {
 	uint32_t id, gid;
 	struct str name, home, shell;
 	bool is_group;				/* then only id and name count */
 };
 
-struct story;
-struct story *story_new(void);			/* NULL: out of memory */
-void story_free(struct story *s);		/* NULL allowed; after the engines that replay it */
+struct tale;
+struct tale *tale_new(void);			/* NULL: out of memory */
+void tale_free(struct tale *s);		/* NULL allowed; after the engines that replay it */
 /* The state at the start, before the first event. type: a word of fd.type; name: as fd.name has it. */
-int story_proc(struct story *s, const struct scap_proc *p);
-int story_fd(struct story *s, int64_t tid, int64_t fd, const char *type, const char *name, uint32_t len, bool udp,
+int tale_proc(struct tale *s, const struct scap_proc *p);
+int tale_fd(struct tale *s, int64_t tid, int64_t fd, const char *type, const char *name, uint32_t len, bool udp,
 	     struct err *err);
-int story_user(struct story *s, const struct story_user *u);
-int story_iface(struct story *s, const char *address, struct err *err);
+int tale_user(struct tale *s, const struct tale_user *u);
+int tale_iface(struct tale *s, const char *address, struct err *err);
 /* An event: its beginning, then some of its parameters, each once, then its end. Those that are not given are empty. Texts
  * stand for what a person means by them: paths, names of flags ("O_WRONLY|O_CREAT"), of errors and signals, addresses. */
-void story_event(struct story *s, uint32_t code, int64_t tid, uint64_t ts);
-int story_number(struct story *s, uint32_t param, int64_t v, struct err *err);
-int story_text(struct story *s, uint32_t param, const char *p, uint32_t len, struct err *err);
-int story_end(struct story *s, struct err *err);
-int engine_open_story(struct engine *eng, struct story *s, struct err *err);	/* like engine_open_replay() */
+void tale_event(struct tale *s, uint32_t code, int64_t tid, uint64_t ts);
+int tale_number(struct tale *s, uint32_t param, int64_t v, struct err *err);
+int tale_text(struct tale *s, uint32_t param, const char *p, uint32_t len, struct err *err);
+int tale_end(struct tale *s, struct err *err);
+int engine_open_tale(struct engine *eng, struct tale *s, struct err *err);	/* like engine_open_replay() */
 
 /* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */
 

@@ -126,7 +126,7 @@ local function sources_of(test, resolve)
   end
   if test.told then
     out[#out + 1] = { name = "events", node = test.node, index = test.told.index,
-                      open = function(eng, err) return core.C.engine_open_story(eng, test.told.story, err) end }
+                      open = function(eng, err) return core.C.engine_open_tale(eng, test.told.tale, err) end }
   end
   return out
 end

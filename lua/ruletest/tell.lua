@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The events of a test, written by hand -> a capture in memory (c/engine/story.h).
+-- The events of a test, written by hand -> a capture in memory (c/engine/tale.h).
 --
 --   local told = tell.events(test, diags)      nil: there were mistakes, which are reported
---     told.story     struct story *, collected with the table
+--     told.tale     struct tale *, collected with the table
 --     told.index(ts) -> which event of test.events it was, nil: none of them
 --
 -- An event names what happens and, in one map, parameters by the names of the event tables and fields by theirs:
@@ -438,7 +438,7 @@ local function write_process(self, p)
   c.fdlimit, c.exe_flags, c.exe_ino = 1024, p.flags, p.exe_ino or 0
   for _, key in ipairs(TEXTS) do put_str(c[key], p[key]) end
   put_str(c.root, "/")
-  core.C.story_proc(self.story, c)
+  core.C.tale_proc(self.tale, c)
 end
 
 local function write_fds(self, p)
@@ -449,7 +449,7 @@ local function write_fds(self, p)
   for _, num in ipairs(numbers) do
     local fd = p.fds[num]
     local name, kind = fd["fd.name"] or "", fd["fd.type"] or "file"
-    if core.C.story_fd(self.story, p.tid, num, kind, name, #name, fd["fd.l4proto"] == "udp", err) < 0 then
+    if core.C.tale_fd(self.tale, p.tid, num, kind, name, #name, fd["fd.l4proto"] == "udp", err) < 0 then
       fail(self, fd.node, core.message(err))
     end
   end
@@ -461,33 +461,33 @@ local function write_users(self)
   table.sort(ids)
   for _, list in ipairs{ self.users, self.groups } do
     for _, id in ipairs(list == self.users and ids or list.order) do
-      local u, c = list[id], ffi.new("struct story_user")
+      local u, c = list[id], ffi.new("struct tale_user")
       c.id, c.gid, c.is_group = u.id, u.gid or 0, list == self.groups
       for _, key in ipairs{ "name", "home", "shell" } do put_str(c[key], u[key] or "") end
-      core.C.story_user(self.story, c)
+      core.C.tale_user(self.tale, c)
     end
   end
 end
 
 local function put_value(self, told, param, value, err)
   local C = core.C
-  if type(value) == "number" then return C.story_number(self.story, param.index, value, err) end
-  if type(value) == "string" then return C.story_text(self.story, param.index, value, #value, err) end
+  if type(value) == "number" then return C.tale_number(self.tale, param.index, value, err) end
+  if type(value) == "string" then return C.tale_text(self.tale, param.index, value, #value, err) end
   local node = value.node
   local n = value.number or node and not value.text and yaml.int(node)
-  if value.text then return C.story_text(self.story, param.index, value.text, #value.text, err) end
+  if value.text then return C.tale_text(self.tale, param.index, value.text, #value.text, err) end
   local takes_text = param.type:find("^CHARBUF") or param.type:find("PATH$") or param.type == "BYTEBUF"
   if takes_text and node then
     local text = param.type == "BYTEBUF" and node.kind == "seq" and words_of(self, node, param.name)
       or text_of(self, node, param.name)
     if not text then return 0 end
-    return C.story_text(self.story, param.index, text, #text, err)
+    return C.tale_text(self.tale, param.index, text, #text, err)
   elseif n then
-    return C.story_number(self.story, param.index, n, err)
+    return C.tale_number(self.tale, param.index, n, err)
   end
   local text = text_of(self, node, param.name)
   if not text then return 0 end
-  return C.story_text(self.story, param.index, text, #text, err), told
+  return C.tale_text(self.tale, param.index, text, #text, err), told
 end
 
 local function near_flag(param, value)
@@ -506,7 +506,7 @@ end
 local function write_event(self, told, ts)
   local C, err = core.C, core.err()
   local event, given = told.event, told.given
-  C.story_event(self.story, event.code, told.actor.tid, ts)
+  C.tale_event(self.tale, event.code, told.actor.tid, ts)
   for _, param in ipairs(event.params) do
     local value = given[param.name]
     if not value and event.sc and param.index == 0 then value = event.sc end
@@ -517,7 +517,7 @@ local function write_event(self, told, ts)
       return false
     end
   end
-  if C.story_end(self.story, err) < 0 then fail(self, told.node, core.message(err)) end
+  if C.tale_end(self.tale, err) < 0 then fail(self, told.node, core.message(err)) end
   return not self.failed
 end
 
@@ -582,7 +582,7 @@ end
 local function write_all(self, test, events)
   for _, address in ipairs(test.interfaces) do
     local err = core.err()
-    if core.C.story_iface(self.story, address.text, err) < 0 then fail(self, address, core.message(err)) end
+    if core.C.tale_iface(self.tale, address.text, err) < 0 then fail(self, address, core.message(err)) end
   end
   for _, p in ipairs(self.processes) do complete(self, p) end
   write_users(self)
@@ -607,9 +607,9 @@ local function write_all(self, test, events)
 end
 
 function M.events(test, diags)
-  local story = core.C.story_new()
-  assert(story ~= nil, "out of memory")
-  local self = setmetatable({ diags = diags, story = ffi.gc(story, core.C.story_free), processes = {}, by_pid = {}, users = {},
+  local tale = core.C.tale_new()
+  assert(tale ~= nil, "out of memory")
+  local self = setmetatable({ diags = diags, tale = ffi.gc(tale, core.C.tale_free), processes = {}, by_pid = {}, users = {},
     groups = { order = {} }, last_pid = FIRST_PID, last_uid = 1000 }, Teller)
   read_users(self, test)
   for _, node in ipairs(test.processes) do listed_process(self, node) end
@@ -618,7 +618,7 @@ function M.events(test, diags)
   for i, event in ipairs(test.events) do events[i] = read_event(self, event) or false end
   if self.failed then return nil end
   local index = write_all(self, test, events)
-  return not self.failed and { story = self.story, index = index } or nil
+  return not self.failed and { tale = self.tale, index = index } or nil
 end
 
 return M

@@ -4,7 +4,7 @@
 --   vocabulary.event(name) -> { code, sc (generic events), params = { {name, type, index, flags = struct flag_table * | nil}, ... },
 --                               by_name = { name -> param } } | nil
 --   vocabulary.event_names() -> { name, ... } of events and system calls
---   vocabulary.process[field] = { key, kind }        a field of the thread that acts; key: its member in a process of story.lua;
+--   vocabulary.process[field] = { key, kind }        a field of the thread that acts; key: its member in a process of tale.lua;
 --                                                    kinds: number text words flag container user command
 --   vocabulary.ancestor(field) -> level, key, kind | nil   "proc.pname", "proc.aname[2]" ...: of one of its ancestors
 --   vocabulary.field_names() -> { name, ... } of all fields that can be set
@@ -73,7 +73,7 @@ end
 
 -- ------------------------------------------------------------------ fields of processes
 
--- Members of a process as story.lua has it.
+-- Members of a process as tale.lua has it.
 M.process = {
   ["proc.pid"] = { "pid", "number" }, ["thread.tid"] = { "tid", "number" }, ["proc.ppid"] = { "ptid", "number" },
   ["proc.name"] = { "comm", "text" }, ["proc.exe"] = { "exe", "text" }, ["proc.exepath"] = { "exepath", "text" },

@@ -7,20 +7,20 @@
 #include "scap.h"
 #include "sock.h"
 #include "state.h"
-#include "story.h"
+#include "tale.h"
 #include "tables.h"
 
-struct story {
+struct tale {
 	struct scap_writer *writer;
 	struct scap_sink sink;
 	struct scap_rec rec;		/* the event that is being told */
 	uint32_t used;			/* bytes of `room` */
-	uint8_t room[STORY_ROOM];
+	uint8_t room[TALE_ROOM];
 };
 
-struct story *story_new(void)
+struct tale *tale_new(void)
 {
-	struct story *s = malloc(sizeof *s);
+	struct tale *s = malloc(sizeof *s);
 	struct machine machine = { .cpus = 1, .memory = 1 << 30, .max_pid = 4194304, .hostname = "test" };
 
 	if (!s)
@@ -35,7 +35,7 @@ struct story *story_new(void)
 	return s;
 }
 
-void story_free(struct story *s)
+void tale_free(struct tale *s)
 {
 	if (!s)
 		return;
@@ -43,7 +43,7 @@ void story_free(struct story *s)
 	free(s);
 }
 
-const uint8_t *story_bytes(struct story *s, size_t *len, struct err *err)
+const uint8_t *tale_bytes(struct tale *s, size_t *len, struct err *err)
 {
 	return scap_writer_memory(s->writer, len, err);
 }
@@ -94,7 +94,7 @@ static bool read_pair(struct str text, struct fd_addr *a, bool *v6)
 
 /* ------------------------------------------------------------------ the state at the start */
 
-int story_proc(struct story *s, const struct scap_proc *p)
+int tale_proc(struct tale *s, const struct scap_proc *p)
 {
 	return s->sink.proc(s->sink.ctx, p);
 }
@@ -112,7 +112,7 @@ static bool read_socket(struct fd_draft *d, struct str name)
 	return true;
 }
 
-int story_fd(struct story *s, int64_t tid, int64_t fd, const char *type, const char *name, uint32_t len, bool udp,
+int tale_fd(struct tale *s, int64_t tid, int64_t fd, const char *type, const char *name, uint32_t len, bool udp,
 	     struct err *err)
 {
 	struct fd_draft d = { .type = fd_type_of_word(type), .l4 = udp ? L4_UDP : L4_TCP, .name = { name, len } };
@@ -125,7 +125,7 @@ int story_fd(struct story *s, int64_t tid, int64_t fd, const char *type, const c
 	return s->sink.fd(s->sink.ctx, tid, fd, &d);
 }
 
-int story_user(struct story *s, const struct story_user *u)
+int tale_user(struct tale *s, const struct tale_user *u)
 {
 	struct user user = { .uid = u->id, .gid = u->gid, .name = u->name, .home = u->home, .shell = u->shell };
 	struct group group = { .gid = u->id, .name = u->name };
@@ -133,7 +133,7 @@ int story_user(struct story *s, const struct story_user *u)
 	return u->is_group ? s->sink.group(s->sink.ctx, &group) : s->sink.user(s->sink.ctx, &user);
 }
 
-int story_iface(struct story *s, const char *address, struct err *err)
+int tale_iface(struct tale *s, const char *address, struct err *err)
 {
 	struct iface i = { .name = STR("eth0"), .v6 = strchr(address, ':') };
 
@@ -146,24 +146,24 @@ int story_iface(struct story *s, const char *address, struct err *err)
 
 /* ------------------------------------------------------------------ events */
 
-void story_event(struct story *s, uint32_t code, int64_t tid, uint64_t ts)
+void tale_event(struct tale *s, uint32_t code, int64_t tid, uint64_t ts)
 {
 	REQUIRE(code < EV_COUNT);
 	s->rec = (struct scap_rec){ .code = (uint16_t)code, .tid = tid, .ts = ts, .nparams = event_row(code)->nparams };
 	s->used = 0;
 }
 
-static const struct param_info *param_of(const struct story *s, uint32_t i)
+static const struct param_info *param_of(const struct tale *s, uint32_t i)
 {
 	REQUIRE(i < s->rec.nparams);
 	return &event_row(s->rec.code)->params[i];
 }
 
 /* Appends bytes to the value of parameter i, the one that is being written. */
-static int put(struct story *s, uint32_t i, const void *p, size_t len, struct err *err)
+static int put(struct tale *s, uint32_t i, const void *p, size_t len, struct err *err)
 {
-	if (len > STORY_ROOM - s->used)
-		return err_set(err, EMSGSIZE, "the parameters of one event have more than %d bytes", STORY_ROOM);
+	if (len > TALE_ROOM - s->used)
+		return err_set(err, EMSGSIZE, "the parameters of one event have more than %d bytes", TALE_ROOM);
 	memcpy(s->room + s->used, p, len);
 	if (!s->rec.param[i].len)
 		s->rec.param[i].p = s->room + s->used;
@@ -194,7 +194,7 @@ static bool fits(uint32_t type, int64_t v)
 	return v >= -1 && v < 1ll << bits;
 }
 
-int story_number(struct story *s, uint32_t i, int64_t v, struct err *err)
+int tale_number(struct tale *s, uint32_t i, int64_t v, struct err *err)
 {
 	const struct param_info *param = param_of(s, i);
 	uint32_t type = param->type;
@@ -266,7 +266,7 @@ static const struct flag_info *flag_find(const struct flag_table *t, struct str 
 }
 
 /* "O_WRONLY|O_CREAT", with blanks where one likes. */
-static int put_flags(struct story *s, uint32_t i, struct str text, struct err *err)
+static int put_flags(struct tale *s, uint32_t i, struct str text, struct err *err)
 {
 	const struct param_info *param = param_of(s, i);
 	int64_t v = 0;
@@ -284,10 +284,10 @@ static int put_flags(struct story *s, uint32_t i, struct str text, struct err *e
 		v |= flag ? flag->value : 0;
 		at = end + 1;
 	}
-	return story_number(s, i, v, err);
+	return tale_number(s, i, v, err);
 }
 
-static int put_address(struct story *s, uint32_t i, struct str text, struct err *err)
+static int put_address(struct tale *s, uint32_t i, struct str text, struct err *err)
 {
 	bool v6;
 	uint8_t ip[16], family;
@@ -307,7 +307,7 @@ static int put_address(struct story *s, uint32_t i, struct str text, struct err 
 	return put(s, i, &port, 2, err);
 }
 
-static int put_tuple(struct story *s, uint32_t i, struct str text, struct err *err)
+static int put_tuple(struct tale *s, uint32_t i, struct str text, struct err *err)
 {
 	static const uint8_t unix_head[17] = { FAMILY_UNIX };
 	struct fd_addr a;
@@ -329,7 +329,7 @@ static int put_tuple(struct story *s, uint32_t i, struct str text, struct err *e
 	return put(s, i, bytes, (size_t)(p - bytes), err);
 }
 
-int story_text(struct story *s, uint32_t i, const char *p, uint32_t len, struct err *err)
+int tale_text(struct tale *s, uint32_t i, const char *p, uint32_t len, struct err *err)
 {
 	const struct param_info *param = param_of(s, i);
 	struct str text = { p, len };
@@ -349,11 +349,11 @@ int story_text(struct story *s, uint32_t i, const char *p, uint32_t len, struct 
 	if (param->flags)
 		return put_flags(s, i, text, err);
 	if (word_number(param->type, text, &v))
-		return story_number(s, i, v, err);
+		return tale_number(s, i, v, err);
 	return err_set(err, EINVAL, "'%s' wants a number, not '%.*s'", param->name, (int)(len < 60 ? len : 60), p);
 }
 
-int story_end(struct story *s, struct err *err)
+int tale_end(struct tale *s, struct err *err)
 {
 	int rc = scap_write(s->writer, &s->rec);
 
