@@ -2,6 +2,7 @@
 -- Captures that conditions are tried on again and again: what the REPL and `falco why` stand on.
 --
 --   local s, message = scan.open{ files = { "a.scap", "b.scap" }, config = config }      one after the other; evt.num goes on
+--                                                           also bytes =: what may be remembered, instead of limits.scan_bytes
 --   local cond = s:condition("proc.name = cat", diags)      nil: diags says why. A third argument, a result of rules.load(),
 --                                                           lends its macros and lists
 --   local hits, message = s:find(cond, opts)                every event it holds for
@@ -13,10 +14,11 @@
 -- and return nil and a message when the capture cannot be read on (.partial then has what was found before).
 --
 -- scan        .files, .events (numbered so far; all of them once .complete), .complete, .seconds (from the first event to the last)
+--   s:facts() -> { events, bytes, image_bytes, threads, views, records, extras, complete, kept, why_not, tables_changed }
 -- condition   .text, .tree and .events (rules/lower.lua), .ast (rules/grammar.lua), .ruleset, .stateful (it remembers something)
 --   s:of_rule(result, rule) -> condition                    of a rule of rules.load()
--- hits        .count, .looked (events that rules can see), .ns (of the pass, per event), .seconds, .cancelled, .how: "replay"
---             (all events were read again), "memory", and .why of the former
+-- hits        .count, .looked (events that rules can see), .ns (of the pass, per event), .seconds, .cancelled, .how: "first" (the
+--             capture was read), "memory" (it was remembered), "replay" (what was remembered had to be replayed, or read again)
 --   hits:has(num)    hits:list(n, after) -> { num, ... }, the first n behind number `after` (0)
 --   hits:minus(other) -> hits                               in these, not in the others
 --   hits:timeline(bins) -> { count, ... }                   by time, from the first event of the capture to the last
@@ -44,6 +46,7 @@ local core = require("core")
 local diag = require("diag")
 local grammar = require("rules.grammar")
 local lower = require("rules.lower")
+local query = require("rules.query")
 local rules = require("rules")
 local ruleset = require("rules.ruleset")
 local run = require("run")
@@ -55,102 +58,102 @@ local M = {}
 local Scan, Hits, At = {}, {}, {}
 Scan.__index, Hits.__index, At.__index = Scan, Hits, At
 
-local SLICE = 65536           -- events between two words of progress
+local SLICE = 262144          -- events between two words of progress
 local MAX_DISTINCT = 100000
+local DEFAULT_BYTES = 1073741824
 local MAX_THREADS, MAX_FDS = 1048576, 65536       -- rows that people get to see
 
 -- ------------------------------------------------------------------ sets of numbers
+-- { words = uint32_t[?], n = words }
 
-local function new_bits()
-  return { words = {}, high = -1 }
-end
-
-local function bits_add(bits, num)
+local function set_has(set, num)
   local w = bit.rshift(num, 5)
-  bits.words[w] = bit.bor(bits.words[w] or 0, bit.lshift(1, num % 32))
-  if w > bits.high then bits.high = w end
-end
-
-local function bits_has(bits, num)
-  return bit.band(bits.words[bit.rshift(num, 5)] or 0, bit.lshift(1, num % 32)) ~= 0
+  return w < set.n and bit.band(set.words[w], bit.lshift(1, num % 32)) ~= 0
 end
 
 -- The first number of the set behind `num`, or nil.
-local function bits_next(bits, num)
+local function set_next(set, num)
   num = num + 1
-  local w = bit.rshift(num, 5)
-  while w <= bits.high do
-    local word = bits.words[w] or 0
-    for i = num % 32, 31 do
-      if bit.band(word, bit.lshift(1, i)) ~= 0 then return w * 32 + i end
+  local w, i = bit.rshift(num, 5), num % 32
+  while w < set.n do
+    local word = bit.rshift(set.words[w], i)
+    if word ~= 0 then
+      while bit.band(word, 1) == 0 do
+        word, i = bit.rshift(word, 1), i + 1
+      end
+      return w * 32 + i
     end
-    w = w + 1
-    num = w * 32
+    w, i = w + 1, 0
   end
   return nil
 end
 
--- ------------------------------------------------------------------ reading the files
-
-
--- A reader of all files: { eng, file (index) }, or nil and a message.
-local function new_reader(s)
-  local err = core.err()
-  local eng = core.C.engine_new(s.limits, err)
-  if eng == nil then return nil, core.message(err) end
-  local reader = { eng = ffi.gc(eng, core.C.engine_free), file = 0, num = 0 }
-  reader.evt = core.C.engine_evt(eng)
-  reader.head = core.C.evt_head(reader.evt)
-  return reader
-end
-
-local function free_reader(reader)
-  core.C.engine_use(reader.eng, nil)
-  core.C.engine_free(ffi.gc(reader.eng, nil))
-end
-
--- One event on: true; false: the end; nil and a message.
-local function step(s, reader)
-  local C = core.C
-  while true do
-    local r = reader.file == 0 and C.NEXT_END or C.engine_step(reader.eng)
-    if r == C.NEXT_EVENT then return true end
-    if r ~= C.NEXT_END then return nil, r < 0 and core.cstr(C.engine_error(reader.eng)) or "interrupted" end
-    if reader.file == #s.files then return false end
-    reader.file = reader.file + 1
-    local err = core.err()
-    if C.engine_open_replay(reader.eng, s.files[reader.file], err) < 0 then return nil, core.message(err) end
+local function set_of(numbers)
+  local most = 0
+  for _, num in ipairs(numbers) do most = math.max(most, num) end
+  local set = { n = bit.rshift(most, 5) + 1 }
+  set.words = ffi.new("uint32_t[?]", set.n)
+  for _, num in ipairs(numbers) do
+    local w = bit.rshift(num, 5)
+    set.words[w] = bit.bor(set.words[w], bit.lshift(1, num % 32))
   end
+  return set
 end
 
-local function progress_of(s, reader)
-  local inside = core.C.engine_progress(reader.eng)
-  return (reader.file - 1 + (inside > 0 and inside or 0)) / #s.files
+-- ------------------------------------------------------------------ passes
+
+local facts
+
+function Scan:facts()
+  facts = facts or ffi.new("struct past_facts")
+  core.C.past_facts(self.past, facts)
+  local out = { complete = facts.complete, kept = facts.kept, tables_changed = facts.tables_changed,
+                why_not = not facts.kept and core.cstr(facts.why_not) or nil }
+  for _, key in ipairs{ "events", "bytes", "image_bytes", "threads", "views", "records", "extras" } do
+    out[key] = tonumber(facts[key])
+  end
+  out.seconds = tonumber(facts.last_ts - facts.first_ts) / 1e9
+  return out
 end
 
--- Calls visit(reader, num) for every numbered event that rules can see. Returns true, or false (ended early), or nil, message.
-local function pass(s, rs, opts, visit)
-  local reader, message = new_reader(s)
-  if not reader then return nil, message end
-  core.C.engine_use(reader.eng, rs)
-  local head, left, go, result = reader.head, SLICE, true, true
-  while go do
-    go, message = step(s, reader)
-    if go == nil then
-      result = nil
-    elseif go then
-      local num = tonumber(head.num)
-      reader.num = num
-      if core.C.engine_shows(reader.eng) and visit(reader, num) == false then result, go = false, false end
-      left = left - 1
-      if left == 0 then
-        left = SLICE
-        if opts and opts.progress and opts.progress(progress_of(s, reader)) == false then result, go = false, false end
+local function look_again(s)
+  local now = s:facts()
+  s.events, s.complete, s.seconds = now.events, now.complete, now.seconds
+end
+
+local WAYS = { "first", "memory", "replay" }
+
+-- Asks a query (of rules/query.lua) about all events. visit(pass): called for each one found, if the query wants that; false ends
+-- the pass. done(pass, count): called at the end, whatever it was. Returns true, or false (ended early), or nil, message.
+local function run_pass(s, spec, opts, visit, done)
+  local C, err = core.C, core.err()
+  local asked, anchors = query.new(spec)
+  local pass = C.past_pass_new(s.past, asked, err)
+  if pass == nil then return nil, core.message(err) end
+  local count, result, message = ffi.new("struct past_count"), nil, nil
+  local ok, trouble = pcall(function()
+    while result == nil and not message do
+      local r = C.past_pass_go(pass, SLICE, err)
+      if r == C.NEXT_EVENT then
+        if visit(pass) == false then result = false end
+      elseif r == C.NEXT_END then
+        result = true
+      elseif r < 0 then
+        message = core.message(err)
+      elseif r == C.NEXT_STOPPED then
+        result = false
+      elseif opts and opts.progress then
+        C.past_pass_count(pass, count)
+        if opts.progress(count.progress) == false then result = false end
       end
     end
-  end
-  if result then s.events, s.complete = math.max(s.events, reader.num), true end
-  free_reader(reader)
+    C.past_pass_count(pass, count)
+    if done then done(pass, count) end
+  end)
+  C.past_pass_free(pass)
+  anchors[1] = nil                          -- they were needed until here
+  if not ok then error(trouble, 0) end
+  look_again(s)
   return result, message
 end
 
@@ -185,67 +188,83 @@ end
 
 -- ------------------------------------------------------------------ hits
 
+local function new_hits(s, set, count)
+  return setmetatable({ scan = s, set = set, count = count }, Hits)
+end
+
 function Hits:has(num)
-  return bits_has(self.bits, num)
+  return set_has(self.set, num)
 end
 
 function Hits:list(n, after)
   local out, num = {}, after or 0
   while #out < n do
-    num = bits_next(self.bits, num)
+    num = set_next(self.set, num)
     if not num then break end
     out[#out + 1] = num
   end
   return out
 end
 
-function Hits:minus(other)
-  local bits, count = new_bits(), 0
-  local num = bits_next(self.bits, 0)
-  while num do
-    if not other:has(num) then
-      bits_add(bits, num)
-      count = count + 1
-    end
-    num = bits_next(self.bits, num)
+local function ones(word)
+  local n = 0
+  while word ~= 0 do
+    word, n = bit.band(word, word - 1), n + 1
   end
-  return setmetatable({ scan = self.scan, bits = bits, count = count, looked = self.looked, times = self.times }, Hits)
+  return n
+end
+
+function Hits:minus(other)
+  local set, count = { n = self.set.n, words = ffi.new("uint32_t[?]", self.set.n) }, 0
+  for w = 0, set.n - 1 do
+    local word = self.set.words[w]
+    if w < other.set.n then word = bit.band(word, bit.bnot(other.set.words[w])) end
+    set.words[w] = word
+    count = count + ones(bit.tobit(word))
+  end
+  return new_hits(self.scan, set, count)
+end
+
+-- Where nothing is remembered the events are visited for their times.
+local function timeline_by_visits(hits, counts, bins)
+  local s = hits.scan
+  local now = s:facts()
+  local first, width = nil, now.seconds * 1e9 / bins + 1
+  s:visit(hits, function(_, head)
+    first = first or facts.first_ts + 0ULL
+    local i = math.floor(tonumber(ffi.cast("int64_t", head.ts - first)) / width)
+    i = math.min(math.max(i, 0), bins - 1)
+    counts[i] = counts[i] + 1
+  end)
 end
 
 function Hits:timeline(bins)
-  local out, span = {}, math.max(self.scan.seconds or 0, 1e-9)
-  for i = 1, bins do out[i] = 0 end
-  local num = bits_next(self.bits, 0)
-  while num do
-    local i = math.min(math.floor(self.times[num] / span * bins), bins - 1) + 1
-    out[math.max(i, 1)] = out[math.max(i, 1)] + 1
-    num = bits_next(self.bits, num)
+  local counts, out = ffi.new("uint64_t[?]", bins), {}
+  if not core.C.past_times(self.scan.past, self.set.words, self.set.n, counts, bins) then
+    timeline_by_visits(self, counts, bins)
   end
+  for i = 1, bins do out[i] = tonumber(counts[i - 1]) end
   return out
 end
 
--- Seconds since the first event that was read.
-local function time_of(s, head)
-  s.first_ts = s.first_ts or head.ts + 0ULL
-  local at = tonumber(ffi.cast("int64_t", head.ts - s.first_ts)) / 1e9
-  s.seconds = math.max(s.seconds or 0, at)
-  return at
+-- The numbers that a pass found, copied.
+local function found_by(pass)
+  local n = ffi.new("uint32_t[1]")
+  local words = core.C.past_pass_found(pass, n)
+  local set = { n = n[0], words = ffi.new("uint32_t[?]", math.max(n[0], 1)) }
+  if n[0] > 0 then ffi.copy(set.words, words, 4 * n[0]) end
+  return set
 end
 
 function Scan:find(cond, opts)
-  local C, start = core.C, core.C.sys_now_ns()
-  local hits = setmetatable({ scan = self, bits = new_bits(), count = 0, looked = 0, how = "replay", times = {} }, Hits)
-  local match, events = cond.match, cond.events
-  local ok, message = pass(self, cond.ruleset, opts, function(reader, num)
-    hits.looked = hits.looked + 1
-    local at = time_of(self, reader.head)
-    if fits(events, reader.head) and match(reader.evt) > 0 then
-      bits_add(hits.bits, num)
-      hits.count = hits.count + 1
-      hits.times[num] = at
-    end
+  local start, hits = core.C.sys_now_ns(), nil
+  local spec = { ruleset = cond.ruleset, tree = cond.tree, events = cond.events, remembers = cond.stateful }
+  local ok, message = run_pass(self, spec, opts, nil, function(pass, count)
+    hits = new_hits(self, found_by(pass), tonumber(count.found))
+    hits.looked, hits.late, hits.how = tonumber(count.looked), tonumber(count.late), WAYS[count.way + 1]
   end)
-  hits.seconds = tonumber(C.sys_now_ns() - start) / 1e9
+  if not hits then return nil, message end
+  hits.seconds = tonumber(core.C.sys_now_ns() - start) / 1e9
   hits.ns = hits.seconds * 1e9 / math.max(hits.looked, 1)
   hits.cancelled = ok == false or nil
   if ok == nil then
@@ -295,25 +314,23 @@ end
 
 -- ------------------------------------------------------------------ visiting
 
-local function chooser(which)
-  if not which then return function() return true end, math.huge end
-  if which.bits then return function(num) return bits_has(which.bits, num) end, which.count end
-  local set = {}
-  for _, num in ipairs(which) do set[num] = true end
-  return function(num) return set[num] end, #which
-end
-
-function Scan:visit(which, visit, opts)
-  local chosen, left = chooser(which)
-  local n = 0
-  if left == 0 then return 0 end
-  local ok, message = pass(self, opts and opts.ruleset, opts, function(reader, num)
-    if not chosen(num) then return true end
-    n, left = n + 1, left - 1
-    return visit(reader.evt, reader.head, num) ~= false and left > 0
+-- visit(evt, head, num). spec: more of the query.
+local function visit_events(s, which, opts, spec, visit)
+  local C, n = core.C, 0
+  if which and (which.set and which.count or #which) == 0 then return 0 end
+  spec.only, spec.visit = which and (which.set or set_of(which)), true
+  local ok, message = run_pass(s, spec, opts, function(pass)
+    local evt = C.past_pass_evt(pass)
+    local head = C.evt_head(evt)
+    n = n + 1
+    return visit(evt, head, tonumber(head.num), pass)
   end)
   if ok == nil then return nil, message end
   return n
+end
+
+function Scan:visit(which, visit, opts)
+  return visit_events(self, which, opts, { ruleset = opts and opts.ruleset, tables = true }, visit)
 end
 
 -- Calls see(values, num) with the values of the fields. Returns events visited; nil, message or diagnostics.
@@ -321,9 +338,9 @@ local function each_values(s, which, fields, opts, see)
   local rs = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
   local output, diags = output_of(rs, fields)
   if not output then return nil, diags end
-  return s:visit(which, function(evt, _, num)
+  return visit_events(s, which, opts, { ruleset = rs, output = output }, function(evt, _, num)
     return see(core.C.alert_fill(evt, output).values, num)
-  end, { ruleset = rs, progress = opts and opts.progress })
+  end)
 end
 
 function Scan:read(which, fields, opts)
@@ -399,27 +416,53 @@ end
 
 -- ------------------------------------------------------------------ why, near
 
-function Scan:why(cond, num)
-  local tree, reached
-  local ok, message = pass(self, cond.ruleset, nil, function(reader, at)
+local function leaves_of(tree, out)
+  if tree.kind == "leaf" then
+    out[#out + 1] = tree.id
+  else
+    for _, child in ipairs(tree) do leaves_of(child, out) end
+  end
+  return out
+end
+
+-- A condition that remembers something has to have been asked about all events before.
+local function why_remembering(s, cond, num)
+  local tree
+  local spec = { ruleset = cond.ruleset, tables = true }
+  local n, message = visit_events(s, nil, nil, spec, function(evt, head, at)
     if at == num then
-      reached, tree = true, why.explain(cond, reader.evt, reader.head)
-      return false
-    elseif cond.stateful and fits(cond.events, reader.head) then
-      cond.match(reader.evt)
+      tree = why.explain(cond, evt, head)
+    elseif fits(cond.events, head) then
+      cond.match(evt)
     end
     return at < num
   end)
-  if ok == nil then return nil, message end
-  if not reached then return nil, ("there is no event %d that rules can see"):format(num) end
+  return tree, n and message
+end
+
+function Scan:why(cond, num)
+  local tree, message
+  if cond.stateful then
+    tree, message = why_remembering(self, cond, num)
+  else
+    local n
+    n, message = visit_events(self, { num }, nil, { ruleset = cond.ruleset, leaves = leaves_of(cond.tree, {}) },
+      function(evt, head)
+        tree = why.explain(cond, evt, head)
+        return false
+      end)
+    message = not n and message or nil
+  end
+  if not tree then return nil, message or ("there is no event %d that rules can see"):format(num) end
   return tree
 end
 
 function Scan:near(cond, opts)
   local out, by_leaf = { count = 0, events = {}, by_leaf = {} }, {}
   local limit = opts and opts.limit or 20
-  local ok, message = pass(self, cond.ruleset, opts, function(reader, num)
-    local leaf = fits(cond.events, reader.head) and why.near(cond.tree, reader.evt)
+  local spec = { ruleset = cond.ruleset, events = cond.events, leaves = leaves_of(cond.tree, {}), remembers = cond.stateful }
+  local n, message = visit_events(self, nil, opts, spec, function(evt, _, num)
+    local leaf = why.near(cond.tree, evt)
     if leaf then
       out.count = out.count + 1
       if not by_leaf[leaf] then
@@ -430,13 +473,42 @@ function Scan:near(cond, opts)
       if #out.events < limit then out.events[#out.events + 1] = { num = num, leaf = leaf, text = by_leaf[leaf].text } end
     end
   end)
-  if ok == nil then return nil, message end
-  out.cancelled = ok == false or nil
+  if not n then return nil, message end
   table.sort(out.by_leaf, function(a, b) return a.count > b.count end)
   return out
 end
 
 -- ------------------------------------------------------------------ the state at an event
+
+-- An engine of its own that replays: { eng, evt, head, file (index) }, or nil and a message.
+local function new_reader(s)
+  local err = core.err()
+  local eng = core.C.engine_new(s.limits, err)
+  if eng == nil then return nil, core.message(err) end
+  local reader = { eng = ffi.gc(eng, core.C.engine_free), file = 0 }
+  reader.evt = core.C.engine_evt(eng)
+  reader.head = core.C.evt_head(reader.evt)
+  return reader
+end
+
+local function free_reader(reader)
+  core.C.engine_use(reader.eng, nil)
+  core.C.engine_free(ffi.gc(reader.eng, nil))
+end
+
+-- One event on: true; false: the end; nil and a message.
+local function step(s, reader)
+  local C = core.C
+  while true do
+    local r = reader.file == 0 and C.NEXT_END or C.engine_step(reader.eng)
+    if r == C.NEXT_EVENT then return true end
+    if r ~= C.NEXT_END then return nil, r < 0 and core.cstr(C.engine_error(reader.eng)) or "interrupted" end
+    if reader.file == #s.files then return false end
+    local err = core.err()
+    if C.past_open_again(s.past, reader.eng, reader.file, err) < 0 then return nil, core.message(err) end
+    reader.file = reader.file + 1
+  end
+end
 
 function Scan:at(num)
   if self.cursor and self.cursor.num > num then self.cursor:close() end
@@ -601,20 +673,26 @@ end
 
 function M.open(opts)
   core.load()
-  local s = setmetatable({ files = opts.files, events = 0 }, Scan)
+  local s = setmetatable({ files = opts.files, events = 0, complete = false }, Scan)
   s.limits = opts.config and run.limits(opts.config) or ffi.new("struct engine_limits")
+  local bytes = opts.bytes or opts.config and opts.config.limits.scan_bytes or DEFAULT_BYTES
+  local paths, err = ffi.new("const char *[?]", #s.files), core.err()
+  for i, path in ipairs(s.files) do paths[i - 1] = path end
+  local past = core.C.past_new(paths, #s.files, s.limits, bytes, err)
+  if past == nil then return nil, core.message(err) end
+  s.past = ffi.gc(past, core.C.past_free)
   -- what cannot be opened is told now, not by the first condition
-  local reader, message = new_reader(s)
-  if not reader then return nil, message end
-  local go
-  go, message = step(s, reader)
-  free_reader(reader)
-  if go == nil then return nil, message end
+  if core.C.past_begin(past, err) < 0 then
+    s:close()
+    return nil, core.message(err)
+  end
   return s
 end
 
 function Scan:close()
   if self.cursor then self.cursor:close() end
+  if self.past then core.C.past_free(ffi.gc(self.past, nil)) end
+  self.past = nil
 end
 
 -- What makes conditions, capture or not.

@@ -305,6 +305,7 @@ M.root = map({
     { "container_bytes", limit(64 * MB, "memory for what is known of containers") },
     { "block_bytes", limit(64 * MB, "size of one block of a capture") },
     { "scratch_bytes", limit(16 * MB, "memory for the values that one event's fields put together") },
+    { "scan_bytes", limit(1024 * MB, "memory of a capture that is looked at again and again; larger ones are read each time") },
   }, "what the model of the host may take; what exceeds it is not known, and counted at the end of a run",
     { restart = true }) },
 }, "falco.yaml")

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "engine.h"
 #include "gate.h"
 #include "live.h"
 #include "load.h"
@@ -153,14 +154,30 @@ int engine_live_want(struct engine *eng, const struct syscall_set *set, struct e
 	return eng->live ? live_want(eng->live, set, err) : 0;
 }
 
-int engine_open_replay(struct engine *eng, const char *path, struct err *err)
+int engine_open_memory(struct engine *eng, const void *data, size_t len, struct err *err)
 {
 	struct scap_sink sink;
 	int rc = start(eng, &sink, err);
 
 	if (rc < 0)
 		return rc;
-	if (!(eng->capture = scap_open(path, &eng->limits, &sink, err)))
+	eng->capture = scap_open_memory(data, len, &eng->limits, &sink, err);
+	return eng->capture ? 0 : -EINVAL;
+}
+
+int engine_open_replay(struct engine *eng, const char *path, struct err *err)
+{
+	return engine_open_copied(eng, path, NULL, err);
+}
+
+int engine_open_copied(struct engine *eng, const char *path, struct stream_copy *copy, struct err *err)
+{
+	struct scap_sink sink;
+	int rc = start(eng, &sink, err);
+
+	if (rc < 0)
+		return rc;
+	if (!(eng->capture = scap_open_copied(path, &eng->limits, &sink, copy, err)))
 		return -EINVAL;
 	return eng->recorder ? recorder_open(eng->recorder, eng->record_path, scap_fd(eng->capture), err) : 0;
 }
@@ -301,7 +318,6 @@ void engine_use(struct engine *eng, struct ruleset *rules)
 static void decode(struct engine *eng, const struct scap_rec *rec)
 {
 	struct evt *e = &eng->evt;
-	int64_t sc, native;
 
 	e->h.code = rec->code;
 	e->h.cpu = rec->cpu;
@@ -311,13 +327,7 @@ static void decode(struct engine *eng, const struct scap_rec *rec)
 	e->info = event_row(rec->code);
 	_Static_assert(sizeof e->param[0] == sizeof rec->param[0], "parameters are copied as they are");
 	memcpy(e->param, rec->param, rec->nparams * sizeof e->param[0]);
-	e->h.sc = 0;
-	if (event_is_generic(rec->code) && param_int(e, 0, &sc)) {
-		/* a capture's driver may have been older than the system call: its own number still tells */
-		if (sc == SC_UNKNOWN && param_int(e, 1, &native))
-			sc = syscall_of_native((uint32_t)native);
-		e->h.sc = (uint32_t)sc;
-	}
+	event_find_syscall(e);
 	ruleset_next_event(eng->rules, e);
 	eng->st.bad_params += rec->bad_params;
 }
@@ -465,6 +475,16 @@ struct evt_head *evt_head(struct evt *e)
 struct state *engine_state(struct engine *eng)
 {
 	return &eng->st;
+}
+
+const struct scap_rec *engine_rec(const struct engine *eng)
+{
+	return &eng->rec;
+}
+
+struct scap *engine_capture(struct engine *eng)
+{
+	return eng->capture;
 }
 
 void engine_stop(struct engine *eng)

@@ -54,6 +54,7 @@ static struct fd_rec *rec_new(struct fds *f, const struct fd_draft *d)
 	if (!r)
 		return NULL;
 	r->refs = 1;
+	r->past = 0;
 	r->gen = ++f->last_gen;
 	r->d = *d;
 	put_text(put_text(r->text, &r->d.name), &r->d.raw);

@@ -60,6 +60,7 @@ struct fd_draft {
 
 struct fd_rec {
 	uint32_t refs;
+	uint32_t past;			/* number of its copy in a struct past; 0: none */
 	uint64_t gen;			/* unique among all records ever */
 	struct fd_rec *next_dead;	/* dropped by all, awaits fds_sweep() */
 	struct fd_draft d;		/* name and raw point behind the struct, NUL-ended */

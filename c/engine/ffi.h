@@ -138,6 +138,11 @@ enum field_flags {
 	FIELD_EVENT_NAME = 8192,	/* the event's name: comparing it decides which events a condition can hold for */
 	FIELD_SYSCALL_NAME = 16384,	/* likewise, and missing for events that no system call made */
 	FIELD_ORDINAL = 32768,		/* counts from 1 */
+	/* what it takes to read it of an event long past (past.h), besides the event, its descriptor, its thread and the
+	 * threads that one descends from or is led by */
+	FIELD_REPLAY = 65536,		/* counts, or whole tables: only a replay up to the event can tell */
+	FIELD_TABLES = 131072,		/* users, groups, containers, interfaces, the machine */
+	FIELD_BY_NUMBER = 262144,	/* descriptors and threads that parameters name by number */
 };
 
 struct field_info {
@@ -147,7 +152,7 @@ struct field_info {
 	uint8_t type, format;
 	uint8_t scope;			/* SCOPE_* */
 	uint8_t arg;			/* ARG_* bits */
-	uint16_t flags;			/* FIELD_* */
+	uint32_t flags;			/* FIELD_* */
 };
 
 uint32_t field_count(void);
@@ -177,7 +182,7 @@ const char *operator_name(uint32_t op);			/* "startswith" */
 struct expr_info {
 	uint8_t type, format;
 	uint8_t scope;
-	uint16_t flags;			/* FIELD_LIST, FIELD_NO_RHS, ... of the field inside */
+	uint32_t flags;			/* FIELD_LIST, FIELD_NO_RHS, ... of the field inside */
 	const char *field;		/* name of that field */
 };
 
@@ -430,6 +435,84 @@ void engine_resume(struct engine *eng);			/* takes engine_stop() back; no event 
 const char *engine_stat(const struct engine *eng, uint32_t i, uint64_t *value, bool *alarming);
 uint64_t engine_delivered(const struct engine *eng);	/* events numbered so far */
 double engine_progress(const struct engine *eng);	/* 0..1 of the file, < 0 unknown */
+
+/* ------------------------------------------------------------------ captures that are remembered (past.c, past_pass.c) */
+
+struct past;
+struct past_pass;
+
+struct past_facts {
+	uint64_t events;		/* numbered so far */
+	uint64_t first_ts, last_ts;
+	uint64_t bytes, image_bytes;	/* that it takes; of them the capture's own, unpacked */
+	uint32_t threads, views, records, extras;	/* copies */
+	bool complete;			/* read to its end */
+	bool kept;			/* remembered; if not: */
+	const char *why_not;
+	bool tables_changed;		/* users, groups, containers or interfaces changed among the events */
+};
+
+/* Captures one after the other, "-" is stdin. Nothing is read yet. max_bytes: that may be remembered; 0: nothing. */
+struct past *past_new(const char *const *paths, uint32_t n, const struct engine_limits *limits, uint64_t max_bytes,
+		      struct err *err);
+/* Opens the first of them, so that a first mistake is told early. 0 or -errno. */
+int past_begin(struct past *p, struct err *err);
+void past_free(struct past *p);			/* NULL allowed; its passes must have been freed */
+void past_facts(const struct past *p, struct past_facts *f);
+
+/* A type number is what an event's code and system call decide together: there are past_types() of them. */
+uint32_t past_types(void);
+uint32_t past_type(uint32_t code, uint32_t sc);
+
+/* Programs as the gate has them: what only the thread and those around it answer (scopes SELF and LINEAGE), what only the
+ * descriptor does, and all of it. n 0: nothing is asked. exact: the first two together say the same as all of it. */
+enum past_part { PAST_PROCESS, PAST_DESCRIPTOR, PAST_WHOLE, PAST_PARTS };
+struct past_variant {
+	const struct gate_step *steps[PAST_PARTS];
+	uint32_t n[PAST_PARTS];
+	bool exact;
+};
+
+struct past_query {
+	struct ruleset *rules;
+	const struct past_variant *variants;	/* 255 at most */
+	uint32_t nvariants;
+	const uint8_t *types;		/* by type number: 0: no event of it is wanted; else 1 + number of the variant */
+	const uint32_t *only;		/* a set of numbers of events, 32 in a word; NULL: all */
+	uint32_t only_words;
+	int32_t output;			/* what will be read of the events that are visited; -1: nothing */
+	const int32_t *leaves;		/* leaves that will be asked about them, besides the programs' */
+	uint32_t nleaves;
+	bool visit;			/* past_pass_go() returns for each event found, which is at hand then */
+	bool tables;			/* the tables of the engine will be looked at then */
+	bool remembers;			/* answers depend on earlier events */
+};
+
+enum past_way { PAST_FIRST, PAST_MEMORY, PAST_REPLAY };
+
+struct past_count {
+	uint64_t looked;		/* events that rules can see, so far */
+	uint64_t found;
+	uint64_t late;			/* of those in memory: a replay had to tell */
+	uint32_t way;			/* PAST_*: the most expensive one that was needed */
+	double progress;		/* 0..1 */
+};
+
+/* The query, with all that it points to, must stay as it is until past_pass_free(). One pass at a time per `past`. */
+struct past_pass *past_pass_new(struct past *p, const struct past_query *query, struct err *err);
+/* Goes on for `budget` events or so: NEXT_IDLE: there are more; NEXT_EVENT: see `visit`; NEXT_END; -errno with err. */
+int past_pass_go(struct past_pass *pass, uint32_t budget, struct err *err);
+struct evt *past_pass_evt(struct past_pass *pass);		/* at hand; not always the same address */
+struct engine *past_pass_engine(struct past_pass *pass);	/* with `tables`: whose state it is */
+void past_pass_count(const struct past_pass *pass, struct past_count *count);
+/* Without `visit`: the numbers of the events found, as a set. Borrowed; grows while the pass goes on. */
+const uint32_t *past_pass_found(const struct past_pass *pass, uint32_t *words);
+void past_pass_free(struct past_pass *pass);			/* NULL allowed */
+
+/* The source of an engine of its own becomes file number `file`: as it is remembered, or else read again. 0 or -errno. */
+int past_open_again(struct past *p, struct engine *eng, uint32_t file, struct err *err);
+/* Counts the numbers of a set by time, in equal parts from the first event to the last. false: they are not remembered. */
+bool past_times(const struct past *p, const uint32_t *set, uint32_t words, uint64_t *counts, uint32_t parts);
 
 /* ------------------------------------------------------------------ the tables of an engine, for people (look.c) */
 

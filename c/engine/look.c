@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the tables of an engine as they stand: rows for people, not for rules. See ffi.h. */
 #include <errno.h>
+#include "engine.h"
 #include "field_fd.h"
-#include "state.h"
 
 static void fill(const struct threads *threads, const struct thread *t, struct thread_row *row)
 {

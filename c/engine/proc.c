@@ -9,7 +9,7 @@ struct threads {
 	struct state *st;
 	struct map by_tid, groups;	/* tid -> thread, pid -> thread_group */
 	uint32_t max;
-	uint64_t overflow, last_gen;
+	uint64_t overflow, last_gen, changes;
 	struct image *unknown;		/* what placeholders show */
 };
 
@@ -66,6 +66,7 @@ void thread_set_image(struct threads *t, struct thread *thread, struct image *im
 	}
 	image_drop(t, thread->image);
 	thread->image = image;
+	t->changes++;
 }
 
 void thread_set_text(struct threads *t, struct istr **at, struct str s)
@@ -112,6 +113,23 @@ struct thread *thread_find(const struct threads *t, int64_t tid)
 uint32_t threads_count(const struct threads *t)
 {
 	return t->by_tid.n;
+}
+
+uint64_t threads_changes(const struct threads *t)
+{
+	return t->changes;
+}
+
+bool threads_show(struct threads *t, struct thread *thread)
+{
+	return map_put(&t->by_tid, (uint64_t)thread->tid, thread);
+}
+
+void threads_hide(struct threads *t)
+{
+	if (t->by_tid.n)
+		memset(t->by_tid.slots, 0, t->by_tid.cap * sizeof *t->by_tid.slots);
+	t->by_tid.n = 0;
 }
 
 uint64_t threads_overflow(const struct threads *t)
@@ -238,6 +256,7 @@ void thread_adopt(struct threads *t, struct thread *thread)
 {
 	struct thread_group *g;
 
+	t->changes++;
 	if (thread_is_placeholder(thread) || thread->group || !(g = group_get(t, thread)))
 		return;
 	group_join(g, thread);
@@ -254,6 +273,7 @@ void thread_adopt(struct threads *t, struct thread *thread)
 /* Frees a thread. Children stay without one to look after them, as after a lost exit event. */
 static void destroy(struct threads *t, struct thread *thread)
 {
+	t->changes++;
 	thread_kill(thread);
 	map_take(&t->by_tid, (uint64_t)thread->tid);
 	leave_parent(thread);
@@ -272,6 +292,7 @@ bool thread_insert(struct threads *t, struct thread *thread, bool adopt)
 		thread_discard(t, thread);
 		return false;
 	}
+	t->changes++;
 	if (old)
 		destroy(t, old);
 	if (!map_put(&t->by_tid, (uint64_t)thread->tid, thread)) {
@@ -330,6 +351,7 @@ static void reparent(struct threads *t, struct thread *thread)
 {
 	struct thread *reaper = thread->reaper_tid > 0 ? thread_get(t, thread->reaper_tid) : NULL;
 
+	t->changes++;
 	if (!reaper || thread_is_placeholder(reaper))
 		reaper = find_reaper(t, thread);
 	if (reaper == thread)
@@ -382,6 +404,7 @@ void threads_clear(struct threads *t)
 void thread_touch(struct threads *t, struct thread *thread, bool lineage)
 {
 	thread->gen = ++t->last_gen;
+	t->changes++;
 	if (lineage && (thread->child || thread->sid == thread->vpid || thread->vpgid == thread->vpid ||
 			thread->pgid == thread->pid || thread->sid == thread->pid))
 		t->st->lineage_epoch++;

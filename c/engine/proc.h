@@ -23,6 +23,7 @@ struct image {
 	struct istr *cgroups;			/* "subsys=path" items, NUL-separated, as they came */
 	struct container *container;		/* that these groups tell; NULL: the host */
 	uint64_t ino, ctime, mtime;		/* of the executable; ns */
+	uint32_t past;				/* number of its copy in a struct past; 0: none */
 };
 
 /* thread.flags: bits of clone_flags in flags.def, as clone events and process lists carry them. */
@@ -78,6 +79,10 @@ struct thread {
 	uint32_t last_code;
 	bool last_valid;			/* the exit at hand belongs to the stored enter event */
 	struct stored *stored;			/* enter event kept for its exit; NULL: none (parse.c) */
+
+	/* what a struct past knows of it: numbers of its copy and its view, and as of which threads_changes(); 0: nothing */
+	uint32_t past_copy, past_view;
+	uint64_t past_changes;
 };
 
 struct threads;
@@ -90,6 +95,12 @@ struct thread *thread_find(const struct threads *t, int64_t tid);
 uint32_t threads_count(const struct threads *t);
 uint64_t threads_overflow(const struct threads *t);
 bool thread_next(const struct threads *t, uint32_t *pos, struct thread **thread);
+/* Changes whenever a thread comes, goes, is told apart anew (gen) or gets another place in its group or family. */
+uint64_t threads_changes(const struct threads *t);
+/* For a table that only shows threads of somebody else's: enters one under its number, or takes all out again. The table is
+ * to be empty before threads_free(). false: out of memory. */
+bool threads_show(struct threads *t, struct thread *thread);
+void threads_hide(struct threads *t);
 
 /* Adding: fill a new thread, then insert it (which takes it over, replaces one of the same number and ties it into its
  * group and family). NULL / false: limit reached or out of memory; counted. */

@@ -442,3 +442,44 @@ const char *operator_name(uint32_t op)
 	};
 	return op < OP_COUNT ? names[op] : NULL;
 }
+
+/* ------------------------------------------------------------------ reading the past */
+
+void ruleset_restart(struct ruleset *rs)
+{
+	for (uint32_t i = 0; i < rs->nexprs; i++)
+		memset(rs->exprs[i]->memo, 0, sizeof rs->exprs[i]->memo);
+	ruleset_forget(rs);
+}
+
+uint32_t expr_needs(const struct expr *x)
+{
+	uint32_t needs = 0;
+
+	if (x->kind == EXPR_FIELD) {
+		uint32_t scope = x->def->info.scope;
+
+		return (x->def->info.flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER)) |
+		       (scope == SCOPE_LINEAGE ? NEEDS_LINEAGE : scope == SCOPE_STATEFUL ? FIELD_REPLAY : 0);
+	}
+	for (uint32_t i = 0; i < x->ninputs; i++)
+		needs |= expr_needs(x->inputs[i]);
+	return needs;
+}
+
+uint32_t leaf_needs(const struct ruleset *rs, uint32_t leaf)
+{
+	const struct leaf *l = rs->leaves[leaf];
+
+	return expr_needs(l->expr) | (l->rhs ? expr_needs(l->rhs) : 0);
+}
+
+uint32_t output_needs(const struct ruleset *rs, uint32_t output)
+{
+	const struct output *o = &rs->outputs[output];
+	uint32_t needs = 0;
+
+	for (uint32_t i = 0; i < o->n; i++)
+		needs |= expr_needs(o->exprs[i]);
+	return needs;
+}

@@ -119,6 +119,14 @@ bool list_apply(const struct evt *e, const struct expr *x, input_reader read, st
 /* Drops all answers. */
 void ruleset_forget(struct ruleset *rs);
 
+/* What remembers something from event to event forgets it: another pass over the same events begins. */
+void ruleset_restart(struct ruleset *rs);
+/* FIELD_REPLAY, FIELD_TABLES, FIELD_BY_NUMBER and NEEDS_LINEAGE: what it takes to read this of an event long past. */
+enum { NEEDS_LINEAGE = 1 };
+uint32_t expr_needs(const struct expr *x);
+uint32_t leaf_needs(const struct ruleset *rs, uint32_t leaf);
+uint32_t output_needs(const struct ruleset *rs, uint32_t output);
+
 /* rs may be NULL. */
 static inline void ruleset_next_event(struct ruleset *rs, struct evt *e)
 {

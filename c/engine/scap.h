@@ -63,6 +63,7 @@ enum scap_rec_flags {
 	SCAP_STATE_ONLY = 1,	/* update state, show rules nothing; numbered like others */
 	SCAP_HEAD = 2,		/* describes the host at the head of a section: likewise */
 	SCAP_UNNUMBERED = 4,	/* takes no evt.num: the head of a section behind another one */
+	SCAP_CONVERTED = 8,	/* not as it stands in the capture: of an older form, or with parameters taken out */
 };
 
 struct scap;
@@ -70,7 +71,16 @@ struct scap;
 /* path "-" is stdin. NULL on failure, err says why. */
 struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
 		       struct err *err);
-/* The same from memory that outlives it: for fuzzers and tests. */
+/* What is read is kept in `copy` too, if it is not NULL. */
+struct stream_copy;
+struct scap *scap_open_copied(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
+			      struct stream_copy *copy, struct err *err);
+/* Where in its (uncompressed) bytes the block of the last event begins. */
+uint64_t scap_event_at(const struct scap *s);
+/* Reads an event again from its block, if scap_next() did so once and it was not SCAP_CONVERTED. */
+void scap_event_again(const uint8_t *block, struct scap_rec *rec);
+uint64_t scap_event_ts(const uint8_t *block);			/* of such a one */
+/* A capture in memory that outlives it: for fuzzers and tests. */
 struct scap *scap_open_memory(const void *data, size_t len, const struct engine_limits *limits,
 			      const struct scap_sink *sink, struct err *err);
 /* 1: `rec` is the next event; 0: clean end; negative -errno, for good: see scap_error(). But -EINTR: a signal came

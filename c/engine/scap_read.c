@@ -315,6 +315,7 @@ static inline int event_decode(struct scap *s, const struct block *b, const uint
 	bool wide = shape->wide && !(form & EVF_V1);
 	len -= head;
 	if (form & EVF_V1) {
+		rec->flags |= SCAP_CONVERTED;
 		if ((rc = v1_count(lens, len, shape->nparams)) < 0)
 			return scap_bad(s, b->at, "event (code %u): its parameters do not add up to its %u bytes",
 					rec->code, len);
@@ -332,6 +333,7 @@ static inline int event_decode(struct scap *s, const struct block *b, const uint
 				len);
 
 	if (!current) {
+		rec->flags |= SCAP_CONVERTED;
 		if ((rc = compat_convert(s->compat, rec, &err)) < 0)
 			return scap_fail(s, -rc, b->at, "%s", err.text);
 		if (rc == COMPAT_DROP) {
@@ -360,9 +362,38 @@ static int event_read(struct scap *s, const struct block *b, struct scap_rec *re
 		return rc == -EINTR ? scap_interrupted(s) : scap_short(s, rc, b->at, b->row->name, b->len);
 	p = s->in.p;
 	s->in.p += b->len;
+	s->event_at = b->at;
 	if (__builtin_expect(!form, 1))
 		return event_decode(s, b, p + BLOCK_HEAD, b->len - BLOCK_FRAME, 0, rec);
 	return event_decode(s, b, p + BLOCK_HEAD, b->len - BLOCK_FRAME, form, rec);
+}
+
+static const struct event_hdr *header_of(const uint8_t *block)
+{
+	uint32_t code;
+
+	memcpy(&code, block, sizeof code);
+	return (const void *)(block + BLOCK_HEAD + (block_find(code)->version & EVF_FLAGS ? 6 : 2));
+}
+
+uint64_t scap_event_ts(const uint8_t *block)
+{
+	return header_of(block)->ts;
+}
+
+void scap_event_again(const uint8_t *block, struct scap_rec *rec)
+{
+	const struct event_hdr *h = header_of(block);
+	const struct shape *shape;
+
+	memcpy(&rec->cpu, block + BLOCK_HEAD, 2);
+	rec->flags = 0;
+	rec->ts = h->ts;
+	rec->tid = (int64_t)h->tid;
+	rec->code = h->type;
+	shape = scap_shape(rec->code);
+	params_find(rec, (const uint8_t *)(h + 1), h->nparams, h->len - (uint32_t)sizeof *h, shape->wide, NULL);
+	params_check(rec, shape);
 }
 
 int scap_next(struct scap *s, struct scap_rec *rec)
@@ -409,8 +440,10 @@ static struct scap *scap_new(const char *name, const struct engine_limits *limit
 	return NULL;
 }
 
-static struct scap *scap_begin(struct scap *s, int rc, struct err *err)
+static struct scap *scap_begin(struct scap *s, int rc, struct stream_copy *copy, struct err *err)
 {
+	if (rc == 0)
+		s->in.copy = copy;
 	if (rc < 0) {
 		struct err why = *err;
 		err_set(err, -rc, "capture '%.200s': %.250s", s->name, why.text);
@@ -423,12 +456,18 @@ static struct scap *scap_begin(struct scap *s, int rc, struct err *err)
 	return NULL;
 }
 
-struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
-		       struct err *err)
+struct scap *scap_open_copied(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
+			      struct stream_copy *copy, struct err *err)
 {
 	struct scap *s = scap_new(path, limits, sink, err);
 
-	return s ? scap_begin(s, stream_open(&s->in, path, err), err) : NULL;
+	return s ? scap_begin(s, stream_open(&s->in, path, err), copy, err) : NULL;
+}
+
+struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
+		       struct err *err)
+{
+	return scap_open_copied(path, limits, sink, NULL, err);
 }
 
 struct scap *scap_open_memory(const void *data, size_t len, const struct engine_limits *limits,
@@ -436,7 +475,7 @@ struct scap *scap_open_memory(const void *data, size_t len, const struct engine_
 {
 	struct scap *s = scap_new("memory", limits, sink, err);
 
-	return s ? scap_begin(s, stream_open_memory(&s->in, data, len, err), err) : NULL;
+	return s ? scap_begin(s, stream_open_memory(&s->in, data, len, err), NULL, err) : NULL;
 }
 
 const char *scap_error(const struct scap *s)
@@ -452,6 +491,11 @@ double scap_progress(const struct scap *s)
 int scap_fd(const struct scap *s)
 {
 	return stream_fd(&s->in);
+}
+
+uint64_t scap_event_at(const struct scap *s)
+{
+	return s->event_at;
 }
 
 uint64_t scap_skipped(const struct scap *s)

@@ -23,6 +23,7 @@ struct scap {
 	uint64_t skipped;
 	uint32_t head_flags;		/* of the events at a section's head; 0: past it */
 	uint32_t sections;
+	uint64_t event_at;		/* of the last event's block */
 	int ended;			/* 1: clean end; negative: -errno, for good */
 	struct err err;
 };

@@ -59,6 +59,4 @@ void state_free(struct state *st);
 /* Forgets the host: another capture section starts. Overflow counters stay. */
 void state_reset(struct state *st);
 
-struct state *engine_state(struct engine *eng);		/* engine.c: whose tables these are */
-
 #endif

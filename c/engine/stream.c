@@ -509,6 +509,16 @@ static void chunk_join(struct stream *s, const struct chunk *c)
 	s->end = data + c->len;
 }
 
+static void copy_add(struct stream_copy *copy, const uint8_t *p, size_t n)
+{
+	if (n > copy->max - copy->len)
+		copy->full = true;
+	if (copy->full)
+		return;
+	memcpy(copy->mem + copy->len, p, n);
+	copy->len += n;
+}
+
 int stream_fill(struct stream *s, size_t n)
 {
 	struct feed *f = s->feed;
@@ -521,6 +531,8 @@ int stream_fill(struct stream *s, size_t n)
 		if ((rc = feed_take(f, &c)) < 0)
 			return rc;
 		s->end_offset += c->len;
+		if (s->copy)
+			copy_add(s->copy, c->mem + HEADROOM, c->len);
 		if ((size_t)(s->end - s->p) <= HEADROOM) {
 			chunk_join(s, c);
 			if (f->holding)

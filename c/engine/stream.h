@@ -24,10 +24,18 @@
 
 struct feed;
 
+/* What passes is also kept here, one byte after the other. */
+struct stream_copy {
+	uint8_t *mem;
+	size_t len, max;
+	bool full;			/* there was more than max: what is here is not all */
+};
+
 struct stream {
 	const uint8_t *p, *end;		/* at hand; the reader moves p forward */
 	uint64_t end_offset;		/* of `end` */
 	struct feed *feed;		/* where more comes from */
+	struct stream_copy *copy;	/* NULL: nothing is kept; set it right after stream_open() */
 };
 
 /* path "-" is stdin. 0, or -errno with err; no stream_close then. */

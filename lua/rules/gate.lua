@@ -5,6 +5,8 @@
 --                                     `number`; returns ruleset_gate_hits()
 --   gate.holds(rs, program)           a predicate: function(evt) that runs a program of C
 --   gate.parts(tree) -> process, descriptor, rest     what a tree cannot do without, of each scope: a tree, or true
+--   gate.project(tree, wanted)        the necessary condition of the literals with wanted(scope): a tree, or true
+--   gate.steps(tree)                  its program: struct gate_step[?], how many
 --
 -- A tree in negation normal form is projected to some scopes: literals of others become true. For each event code it is
 -- also taken as a whole, without the literals that the code decides. Either is written as a branch program: each literal
@@ -113,8 +115,8 @@ end
 
 local NONE = {}
 
--- The number in C of a tree's program: steps counted from the first, and triggers.
-local function register(rs, tree)
+-- The program of a tree: steps counted from the first.
+local function steps_of(tree)
   local C, steps = core.C, {}
   local n = write(tree, steps, C.GATE_YES, C.GATE_NO)
   local out = ffi.new("struct gate_step[?]", n)
@@ -126,7 +128,15 @@ local function register(rs, tree)
     words[at + 1] = no < 0 and no or n - no
     words[at + 2] = yes < 0 and yes or n - yes
   end
-  return checked(C.ruleset_gate_program(rs, out, n, int32s(triggers(rs, tree) or NONE)))
+  return out, n
+end
+
+M.project, M.steps = project, steps_of
+
+-- The number in C of a tree's program, with its triggers.
+local function register(rs, tree)
+  local steps, n = steps_of(tree)
+  return checked(core.C.ruleset_gate_program(rs, steps, n, int32s(triggers(rs, tree) or NONE)))
 end
 
 -- ------------------------------------------------------------------ registration

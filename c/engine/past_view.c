@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an event sees of threads and descriptors, copied.
+ *
+ * A thread's copy holds while its gen and its parent's number stay (gen covers all fields of scope self). Its view holds
+ * while no thread at all changes; after that the threads that it consists of are looked up anew, and mostly are the same.
+ */
+#include "../array.h"
+#include "past.h"
+
+enum { MOST_MEMBERS = 64 };
+
+/* ------------------------------------------------------------------ images */
+
+static struct istr *text_copy(struct past *p, struct istr *s)
+{
+	return intern_get(p->strings, istr_str(s));
+}
+
+static uint32_t image_of(struct past *p, struct image *from)
+{
+	struct image *m;
+
+	if (from->past)
+		return from->past;
+	if (!array_room(&p->images, p->nimages, &p->images_cap, sizeof *p->images) || !(m = arena_get(&p->pieces, sizeof *m)))
+		return 0;
+	*m = (struct image){
+		.refs = 1, .flags = from->flags, .ino = from->ino, .ctime = from->ctime, .mtime = from->mtime,
+		.comm = text_copy(p, from->comm), .exe = text_copy(p, from->exe), .exepath = text_copy(p, from->exepath),
+		.args = text_copy(p, from->args), .env = text_copy(p, from->env), .cgroups = text_copy(p, from->cgroups),
+		.container = from->container,
+	};
+	if (m->container)
+		m->container->refs++;
+	p->images[p->nimages] = m;
+	return from->past = p->nimages++;
+}
+
+/* ------------------------------------------------------------------ threads */
+
+static bool same(const struct past_copy *c, const struct thread *t)
+{
+	return c->t.gen == t->gen && c->t.ptid == t->ptid && c->in_group == (t->group != NULL);
+}
+
+static uint32_t copy_of(struct past *p, struct thread *t)
+{
+	struct past_copy *c;
+	uint32_t image;
+
+	if (t->past_copy && same(p->copies[t->past_copy], t))
+		return t->past_copy;
+	if (!array_room(&p->copies, p->ncopies, &p->copies_cap, sizeof *p->copies) || !(image = image_of(p, t->image)) ||
+	    !(c = arena_get(&p->pieces, sizeof *c)))
+		return 0;
+	*c = (struct past_copy){ .t = *t, .in_group = t->group };
+	c->t.image = p->images[image];
+	c->t.cwd = t->cwd ? text_copy(p, t->cwd) : NULL;
+	c->t.root = t->root ? text_copy(p, t->root) : NULL;
+	c->t.fds = NULL;
+	c->t.stored = NULL;
+	c->t.parent = c->t.child = c->t.next_sibling = c->t.prev_sibling = c->t.next_in_group = c->t.prev_in_group = NULL;
+	c->t.group = NULL;
+	p->copies[p->ncopies] = c;
+	return t->past_copy = p->ncopies++;
+}
+
+/* ------------------------------------------------------------------ views */
+
+struct circle {
+	struct thread *t[MOST_MEMBERS];
+	uint32_t n;
+	bool partial;
+};
+
+static void circle_add(struct circle *c, struct thread *t)
+{
+	if (!t)
+		return;
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->t[i] == t)
+			return;
+	if (c->n == MOST_MEMBERS)
+		c->partial = true;
+	else
+		c->t[c->n++] = t;
+}
+
+/* All that fields of this thread may reach: see the walks in field_ancestor.c. */
+static void circle_fill(struct circle *c, const struct threads *threads, struct thread *t)
+{
+	circle_add(c, t);
+	for (uint32_t i = 0; i < c->n; i++) {
+		circle_add(c, thread_main(threads, c->t[i]));
+		circle_add(c, thread_find(threads, c->t[i]->ptid));
+	}
+	circle_add(c, thread_find(threads, t->sid));
+	circle_add(c, thread_find(threads, t->vpgid));
+	circle_add(c, thread_find(threads, t->pgid));
+	for (uint32_t i = 0; i < c->n; i++)
+		circle_add(c, thread_main(threads, c->t[i]));
+}
+
+static uint32_t view_add(struct past *p, const struct past_member *members, uint32_t n, bool partial)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!array_room(&p->members, p->nmembers, &p->members_cap, sizeof *p->members))
+			return 0;
+		p->members[p->nmembers++] = members[i];
+	}
+	if (!array_room(&p->views, p->nviews, &p->views_cap, sizeof *p->views))
+		return 0;
+	p->views[p->nviews] = (struct past_view){ p->nmembers - n, n, partial };
+	return p->nviews++;
+}
+
+static bool view_is(const struct past *p, uint32_t view, const struct past_member *members, uint32_t n, bool partial)
+{
+	const struct past_view *v = &p->views[view];
+
+	return view && v->n == n && v->partial == partial && memcmp(p->members + v->first, members, n * sizeof *members) == 0;
+}
+
+uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t)
+{
+	struct past_member members[MOST_MEMBERS];
+	uint64_t changes = threads_changes(st->threads);
+	struct circle c;
+
+	if (!t)
+		return 0;
+	if (t->past_view && t->past_changes == changes)
+		return t->past_view;
+	c.n = 0;
+	c.partial = false;
+	circle_fill(&c, st->threads, t);
+	for (uint32_t i = 0; i < c.n; i++) {
+		struct thread *leader = thread_main(st->threads, c.t[i]);
+
+		members[i] = (struct past_member){ copy_of(p, c.t[i]), leader ? copy_of(p, leader) : 0 };
+		if (!members[i].copy || (leader && !members[i].leader))
+			return 0;
+	}
+	if (!view_is(p, t->past_view, members, c.n, c.partial))
+		t->past_view = view_add(p, members, c.n, c.partial);
+	t->past_changes = changes;
+	return t->past_view;
+}
+
+/* ------------------------------------------------------------------ descriptors */
+
+/* Everything but who holds it. The texts follow one another behind the record. */
+static bool rec_eq(const struct fd_rec *a, const struct fd_rec *b)
+{
+	const struct fd_draft *x = &a->d, *y = &b->d;
+
+	return x->type == y->type && x->l4 == y->l4 && x->bits == y->bits && x->openflags == y->openflags && x->dev == y->dev &&
+	       x->ino == y->ino && x->unix_src == y->unix_src && x->unix_dst == y->unix_dst && x->pid == y->pid &&
+	       memcmp(&x->addr, &y->addr, sizeof x->addr) == 0 && str_eq(x->name, y->name) && str_eq(x->raw, y->raw);
+}
+
+static uint64_t rec_hash(const struct fd_rec *r)
+{
+	uint64_t h = hash_bytes(r->d.name.p, r->d.name.len, r->d.ino);
+
+	return hash_u64(h ^ r->d.openflags ^ (uint64_t)r->d.bits << 32 ^ (uint64_t)r->d.type << 56 ^ r->d.addr.sport);
+}
+
+static struct fd_rec *rec_copy(struct past *p, const struct fd_rec *from)
+{
+	struct fd_rec *r = arena_get(&p->pieces, sizeof *r + from->d.name.len + from->d.raw.len + 2);
+	char *to;
+
+	if (!r)
+		return NULL;
+	*r = *from;
+	to = r->text;
+	if (from->d.name.len)
+		memcpy(to, from->d.name.p, from->d.name.len);
+	to[from->d.name.len] = 0;
+	r->d.name.p = to;
+	to += from->d.name.len + 1;
+	if (from->d.raw.len)
+		memcpy(to, from->d.raw.p, from->d.raw.len);
+	to[from->d.raw.len] = 0;
+	r->d.raw.p = to;
+	r->refs = 1;
+	return r;
+}
+
+uint32_t past_rec_of(struct past *p, struct fd_rec *rec)
+{
+	struct fd_rec *mine;
+	uint64_t hash;
+
+	if (rec->past)
+		return rec->past;
+	hash = rec_hash(rec);
+	mine = map_get(&p->rec_by_hash, hash);
+	if (mine && rec_eq(mine, rec))
+		return rec->past = mine->past;
+	if (!array_room(&p->recs, p->nrecs, &p->recs_cap, sizeof *p->recs) || !(mine = rec_copy(p, rec)) ||
+	    !map_put(&p->rec_by_hash, hash, mine))
+		return 0;
+	p->recs[p->nrecs] = mine;
+	mine->gen = p->nrecs;
+	return rec->past = mine->past = p->nrecs++;
+}

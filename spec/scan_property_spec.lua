@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The law of remembered captures: a condition asked again finds what a full replay finds. Random conditions and the shipped
+-- rules, on every capture; read for the first time, remembered, and read again.
+--   FALCO_SEED=N   repeats a run that failed     FALCO_LONG=1   ten times as many random conditions
+local core = require "core"
+local conditions = dofile "spec/conditions.lua"
+local rules = require "rules"
+local scan = require "scan"
+local support = dofile "spec/support.lua"
+
+local FIXED_SEED = 7
+local LONG = os.getenv("FALCO_LONG")
+
+local function captures()
+  local out, pipe = {}, io.popen("ls test/data/*.scap")
+  for path in pipe:lines() do
+    out[#out + 1] = path
+  end
+  pipe:close()
+  return out
+end
+
+local CAPTURES = captures()
+
+-- For each rule the numbers of the events that an engine finds.
+local function by_engine(text, capture)
+  local result = support.good(text)
+  for _, rule in ipairs(result.rules) do rule.enabled = true end
+  local prog, out = rules.compile(result, { matching = "all" }), {}
+  for i = 1, #result.rules do out[i] = {} end
+  support.replay(capture, result.ruleset, function(evt, head)
+    for k = 0, prog.match(evt) - 1 do
+      local list = out[prog.hits[k]]
+      list[#list + 1] = tonumber(head.num)
+    end
+  end)
+  core.C.ruleset_free(result.ruleset)
+  return out
+end
+
+local function first_difference(want, got)
+  for i = 1, math.max(#want, #got) do
+    if want[i] ~= got[i] then
+      return want[i] and (not got[i] or want[i] < got[i]) and ("event %d is missing"):format(want[i])
+        or ("event %d is too much"):format(got[i])
+    end
+  end
+end
+
+local function explain(s, cond, number)
+  local why = require "why"
+  local tree = s:why(cond, number)
+  return tree and why.text(tree) or ""
+end
+
+-- Compares all rules of the text on a capture. `told` counts by way.
+local function hold(text, capture, bytes, told, label)
+  local want = by_engine(text, capture)
+  local s = assert(scan.open{ files = { capture }, bytes = bytes })
+  local result = support.good(text)
+  for i, rule in ipairs(result.rules) do
+    local cond = s:of_rule(result, rule)
+    local hits = assert(s:find(cond))
+    local what = first_difference(want[i], hits:list(math.huge))
+    if what then
+      error(("%s: %s, %s (%s), of rule %s\n%s\n%s"):format(label, capture, what, hits.how, rule.name, rule.condition,
+        explain(s, cond, tonumber(what:match("%d+")))), 0)
+    end
+    assert.equal(#want[i], hits.count)
+    told[hits.how] = (told[hits.how] or 0) + 1
+    told.late = (told.late or 0) + hits.late
+    told.found = (told.found or 0) + hits.count
+  end
+  s:close()
+  core.C.ruleset_free(result.ruleset)
+end
+
+local function summary(told)
+  return ("# %d scans read, %d from memory, %d replayed; %d events of those from memory replayed; %d events found"):format(
+    told.first or 0, told.memory or 0, told.replay or 0, told.late or 0, told.found or 0)
+end
+
+local pool
+
+local function hold_random(seed, n)
+  pool = pool or conditions.pool(CAPTURES)
+  local new, told = conditions.generator(pool, seed), {}
+  local text = {}
+  for i = 1, n do
+    text[i] = support.rule("r" .. i, "'" .. new():gsub("'", "''") .. "'", "  warn_evttypes: false\n")
+  end
+  text = table.concat(text)
+  for i, capture in ipairs(CAPTURES) do
+    if i % 3 == seed % 3 or LONG then hold(text, capture, nil, told, "FALCO_SEED=" .. seed) end
+  end
+  print(summary(told))
+  assert.is_true(told.memory > told.replay / 5 and told.found > 1000, summary(told))
+end
+
+describe("what is remembered answers as a replay does", function()
+  it("on random conditions, fixed seed", function()
+    hold_random(FIXED_SEED, LONG and 400 or 40)
+  end)
+
+  it("on random conditions, random seed", function()
+    hold_random(tonumber(os.getenv("FALCO_SEED")) or os.time() % 1000000, LONG and 400 or 40)
+  end)
+
+  it("on single comparisons of every field", function()
+    pool = pool or conditions.pool(CAPTURES)
+    local _, literals = conditions.generator(pool, 3)
+    local text, told = {}, {}
+    for i = 1, LONG and #literals or 150 do
+      text[i] = support.rule("l" .. i, "'" .. literals[i]:gsub("'", "''") .. "'", "  warn_evttypes: false\n")
+    end
+    text = table.concat(text)
+    for i, capture in ipairs(CAPTURES) do
+      if i % 5 == 1 or LONG then hold(text, capture, nil, told, "literals") end
+    end
+    print(summary(told))
+  end)
+
+  it("on the shipped rules", function()
+    local f = assert(io.open("rules/falco_rules.yaml"))
+    local text = f:read("*a")
+    f:close()
+    local told = {}
+    for i, capture in ipairs(CAPTURES) do
+      hold(text, capture, i % 5 == 0 and 65536 or nil, told, "shipped rules")
+    end
+    print(summary(told))
+    assert.is_true(told.found > 100)
+  end)
+end)
