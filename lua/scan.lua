@@ -118,7 +118,7 @@ end
 
 local function look_again(s)
   local now = s:facts()
-  s.events, s.complete, s.seconds = now.events, now.complete, now.seconds
+  s.events, s.complete, s.seconds = now.events, now.complete or nil, now.seconds
 end
 
 local WAYS = { "first", "memory", "replay" }
@@ -673,7 +673,7 @@ end
 
 function M.open(opts)
   core.load()
-  local s = setmetatable({ files = opts.files, events = 0, complete = false }, Scan)
+  local s = setmetatable({ files = opts.files, events = 0 }, Scan)
   s.limits = opts.config and run.limits(opts.config) or ffi.new("struct engine_limits")
   local bytes = opts.bytes or opts.config and opts.config.limits.scan_bytes or DEFAULT_BYTES
   local paths, err = ffi.new("const char *[?]", #s.files), core.err()
