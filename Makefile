@@ -12,6 +12,7 @@ DESTDIR ?=
 
 PKGS     := luajit yaml-0.1 libisal jansson libbpf libcurl zlib openssl
 PKGS     += libedit
+PKGS     += hiredis
 CC       ?= gcc
 CXX      ?= g++
 CLANG    ?= clang
@@ -62,6 +63,8 @@ DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-
 	libjansson-dev libre2-dev libcmocka-dev lua-busted dpkg-dev clang libbpf-dev libelf-dev zlib1g-dev busybox-static libcurl4-openssl-dev libssl-dev openssl
 # the REPL, and its tests
 DEPS += libedit-dev tmux
+# alerts to other machines, and their tests
+DEPS += libhiredis-dev redis-server
 
 deps:
 	$(Q).ci/deps $(DEPS)

@@ -759,6 +759,21 @@ struct http_options {
 };
 struct sender *http_sender_new(const struct http_options *options, struct err *err);
 
+/* A stream of Redis: entries "id", which tells repeated ones, and "alert". */
+struct redis_options {
+	const char *host, *port;
+	const char *path;		/* of a unix socket, instead */
+	const char *user, *password;	/* NULL or "": none */
+	uint32_t database;
+	uint32_t timeout_ms;		/* of one exchange; 0: a minute */
+	const char *stream;
+	uint64_t maxlen;		/* the stream is cut to about that many entries; 0: never */
+	bool use_tls;
+	struct tls_options tls;
+	struct sender_limits limits;
+};
+struct sender *redis_sender_new(const struct redis_options *options, struct err *err);
+
 /* Single requests (http_client.c): asked for, and looked after later. http and https, no redirects. */
 struct http_client;
 
