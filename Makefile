@@ -12,7 +12,7 @@ DESTDIR ?=
 
 PKGS     := luajit yaml-0.1 libisal jansson libbpf libcurl zlib openssl
 PKGS     += libedit
-PKGS     += hiredis
+PKGS     += hiredis rdkafka
 CC       ?= gcc
 CXX      ?= g++
 CLANG    ?= clang
@@ -64,7 +64,7 @@ DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-
 # the REPL, and its tests
 DEPS += libedit-dev tmux
 # alerts to other machines, and their tests
-DEPS += libhiredis-dev redis-server
+DEPS += libhiredis-dev redis-server librdkafka-dev
 
 deps:
 	$(Q).ci/deps $(DEPS)

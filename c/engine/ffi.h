@@ -774,6 +774,16 @@ struct redis_options {
 };
 struct sender *redis_sender_new(const struct redis_options *options, struct err *err);
 
+struct kafka_options {
+	const char *brokers;		/* for people; the one that counts is among the settings */
+	const char *topic;
+	const char *key;		/* messages of one key go to one partition */
+	const char *const *settings;	/* of librdkafka: name, value, name, value ... */
+	uint32_t nsettings;		/* pairs */
+	struct sender_limits limits;
+};
+struct sender *kafka_sender_new(const struct kafka_options *options, struct err *err);
+
 /* Single requests (http_client.c): asked for, and looked after later. http and https, no redirects. */
 struct http_client;
 

@@ -180,15 +180,20 @@ static uint64_t ms_until(uint64_t then, uint64_t now)
 	return then <= now ? 0 : (then - now + MS - 1) / MS;
 }
 
+uint64_t sender_deadline_left(struct sender *s, uint64_t most_ms)
+{
+	uint64_t left = ms_until(atomic_load(&s->deadline), sys_now_ns());
+
+	return atomic_load(&s->stopping) && left < most_ms ? left : most_ms;
+}
+
 uint64_t sender_time_left(struct sender *s, uint64_t most_ms)
 {
-	uint64_t now = sys_now_ns(), left;
+	uint64_t left = ms_until(s->not_before, sys_now_ns());
 
-	if (s->not_before > now && (left = ms_until(s->not_before, now)) < most_ms)
+	if (left > 0 && left < most_ms)
 		most_ms = left;
-	if (atomic_load(&s->stopping) && (left = ms_until(atomic_load(&s->deadline), now)) < most_ms)
-		most_ms = left;
-	return most_ms;
+	return sender_deadline_left(s, most_ms);
 }
 
 /* A notice that finds no room is counted. */

@@ -51,6 +51,7 @@ void sender_free(struct sender *s);	/* one that was not started */
 /* The thread's side. */
 bool sender_should_stop(struct sender *s);	/* at once, or, once asked to, when all is settled or time is up */
 uint64_t sender_time_left(struct sender *s, uint64_t most_ms);	/* ms until `not_before` or the deadline, at most that */
+uint64_t sender_deadline_left(struct sender *s, uint64_t most_ms);	/* the deadline alone */
 void sender_failed(struct sender *s, bool timed_out, uint64_t least_ms, const char *why);	/* an attempt; sets not_before */
 void sender_timed_out(struct sender *s);	/* an attempt, and the next comes at once */
 void sender_worked(struct sender *s);		/* an attempt */
