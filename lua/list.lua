@@ -305,10 +305,29 @@ local function first_line(path)
   return line or ""
 end
 
+-- user:password@ of URLs
+local function hide_login(text)
+  return (text:gsub("(://)[^/@%s]*@", "%1***@"))
+end
+
+-- A value of the configuration with stars in place of secrets.
+local function without_secrets(spec, value)
+  if spec.secret == "url" then return hide_login(value) end
+  if spec.secret and value ~= "" then return "***" end
+  if spec.kind ~= "map" or type(value) ~= "table" then return value end
+  local copy = setmetatable({}, getmetatable(value))
+  for key, item in pairs(value) do
+    local inner = spec.by_name[key]
+    copy[key] = inner and without_secrets(inner, item) or item
+    if inner and item == false then copy[key] = false end
+  end
+  return copy
+end
+
 -- The keys of falco.yaml, without what else conf.load() found out.
 local function written(config)
   local keys = {}
-  for _, row in ipairs(schema.root.rows) do keys[row[1]] = config[row[1]] end
+  for _, row in ipairs(schema.root.rows) do keys[row[1]] = without_secrets(row[2], config[row[1]]) end
   return keys
 end
 
@@ -320,7 +339,7 @@ function M.support(args, config, files)
   end
   return json.encode({
     version = core.ffi.string(core.C.falco_version()), engine_info = versions(),
-    cmdline = "falco " .. table.concat(args, " "),
+    cmdline = "falco " .. hide_login((table.concat(args, " "):gsub("(password=)%S+", "%1***"))),
     config = written(config), rules_files = rules,
     system_info = {
       sysname = first_line("/proc/sys/kernel/ostype"), nodename = first_line("/proc/sys/kernel/hostname"),

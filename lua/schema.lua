@@ -12,6 +12,7 @@
 --   missing   what this build does not do, when the value asks for it: a sentence that a warning can end with
 --   asks      function(value) -> boolean: when `missing` applies (default: not empty, or not the default)
 --   required  the key must be there (maps only, checked after all files are merged)
+--   secret    not to be shown: true, or "url" for one that may hold a password
 --   alias     the key's new name; the value goes there, with a warning
 --   restart   the value, with all in it, stays what it was when the configuration is loaded anew
 local M = {}
@@ -197,21 +198,58 @@ M.root = map({
     { "filename", str("", "the file") },
   }, "alerts to a file") },
   { "http_output", map({
-    { "enabled", enabled(false, "no alerts go to an HTTP server") },
-    { "url", str("", "where to post alerts") },
+    { "enabled", bool(false, "switch this on") },
+    { "url", str("", "where to post alerts", { secret = "url" }) },
     { "user_agent", str("falcosecurity/falco", "User-Agent header") },
     { "insecure", bool(false, "do not verify the server's certificate") },
-    { "ca_cert", str("", "file with the certificate of the server's CA") },
-    { "ca_bundle", str("", "file with certificates of CAs") },
+    { "ca_cert", str("", "file with the certificate of the server's CA: the only one that is trusted then") },
+    { "ca_bundle", str("", "file with certificates of CAs, in place of ca_path; ca_cert goes before it") },
     { "ca_path", str("/etc/ssl/certs", "directory with certificates of CAs") },
     { "mtls", bool(false, "show a client certificate") },
     { "client_cert", str("/etc/ssl/certs/client.crt", "client certificate") },
     { "client_key", str("/etc/ssl/certs/client.key", "its key") },
     { "echo", bool(false, "print answers of the server") },
-    { "compress_uploads", bool(false, "compress what is sent") },
-    { "keep_alive", bool(false, "keep the connection between alerts") },
-    { "max_consecutive_timeouts", int(5, "time-outs in a row before giving up on an alert", { min = 0, max = 255 }) },
-  }, "alerts to an HTTP server") },
+    { "compress_uploads", bool(false, "compress what is sent, with gzip") },
+    { "keep_alive", bool(false, "keep the connection while no alert waits") },
+    { "max_consecutive_timeouts", int(5, "time-outs (output_timeout) in a row after which the server counts as down: until "
+      .. "then an alert is sent again at once, and afterwards with pauses", { min = 0, max = 255 }) },
+    { "max_batch", int(1, "alerts in one request, one a line, when several wait", { min = 1, max = 10000 }) },
+  }, "alerts to an HTTP server, each a POST. They wait for as long as it is down or answers with an error; those that it "
+    .. "refuses (400, 413, 422 ...) are counted and left out") },
+  { "kafka_output", map({
+    { "enabled", bool(false, "switch this on") },
+    { "brokers", str("", "host:port of some brokers, with commas between") },
+    { "topic", str("falco", "where alerts go") },
+    { "key", str("", "key of the messages, which decides on their partition; the host's name when empty") },
+    { "client_id", str("falco", "what brokers call this client") },
+    { "acks", str("all", "who must have an alert before it counts as taken: all replicas (then nothing is stored twice), the "
+      .. "leader, or none", { enum = { "all", "leader", "none" } }) },
+    { "compression", str("none", "how messages are compressed", { enum = { "none", "gzip", "snappy", "lz4", "zstd" } }) },
+    { "max_message_bytes", int(1000000, "larger alerts are refused; as message.max.bytes of the brokers",
+      { min = 1000, max = 16000000 }) },
+    { "tls", bool(false, "speak TLS") },
+    { "insecure", bool(false, "do not verify certificates of brokers") },
+    { "ca_cert", str("", "file with certificates of CAs, in place of ca_path") },
+    { "ca_path", str("/etc/ssl/certs", "directory with certificates of CAs") },
+    { "client_cert", str("", "client certificate") },
+    { "client_key", str("", "its key") },
+    { "sasl_mechanism", str("", "how to log in; empty: not at all", { enum = { "", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512" } }) },
+    { "username", str("", "who logs in") },
+    { "password", str("", "with what", { secret = true }) },
+  }, "alerts to a topic of Kafka") },
+  { "redis_output", map({
+    { "enabled", bool(false, "switch this on") },
+    { "url", str("redis://127.0.0.1:6379", "redis://host:port/database, rediss:// with TLS, or unix:///path", { secret = "url" }) },
+    { "stream", str("falco", "key of the stream that alerts are added to") },
+    { "maxlen", int(0, "the stream is cut to about that many entries, 0: never", { min = 0, max = 9007199254740991 }) },
+    { "username", str("", "who logs in; empty: the default user") },
+    { "password", str("", "with what", { secret = true }) },
+    { "insecure", bool(false, "do not verify the server's certificate") },
+    { "ca_cert", str("", "file with certificates of CAs, in place of ca_path") },
+    { "ca_path", str("/etc/ssl/certs", "directory with certificates of CAs") },
+    { "client_cert", str("", "client certificate") },
+    { "client_key", str("", "its key") },
+  }, "alerts to a stream of Redis, entries with the fields id and alert") },
   { "program_output", map({
     { "enabled", enabled(false, "no alerts go to a program") },
     { "keep_alive", bool(false, "keep the program running between alerts") },
