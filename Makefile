@@ -146,6 +146,13 @@ $(B)/test/syscalls/syscalls: $(addprefix $(B)/,test/syscalls/syscalls.o $(addpre
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^ $(LDFLAGS) -lbpf
 $(B)/test/syscalls/syscalls.o: ALLFLAGS += -Wno-int-to-pointer-cast -Wno-return-type -Wno-shadow
 
+# servers to send alerts to
+PEERS := $(B)/test/peers/sink
+$(B)/test/peers/%: test/peers/%.c test/http_server.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) -O2 -g -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -o $@ $< -lssl -lcrypto -lz -lpthread
+
 # What acts suspiciously, in roots that hold no libraries, and what storms: never instrumented
 LIVE_TESTS := $(B)/test/act $(B)/test/storm
 $(B)/test/act: test/acts/act.c
@@ -180,7 +187,7 @@ fuzz: deps
 	$(Q)test/fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: test-programs
-test-programs: $(TESTS) $(B)/test/count_alloc.so $(B)/test/syscalls/syscalls $(LIVE_TESTS)
+test-programs: $(TESTS) $(B)/test/count_alloc.so $(B)/test/syscalls/syscalls $(LIVE_TESTS) $(PEERS)
 
 $(B)/test/count_alloc.so: test/count_alloc.c
 	$(call say,LD,$@)

@@ -318,8 +318,8 @@ local function without_secrets(spec, value)
   local copy = setmetatable({}, getmetatable(value))
   for key, item in pairs(value) do
     local inner = spec.by_name[key]
-    copy[key] = inner and without_secrets(inner, item) or item
-    if inner and item == false then copy[key] = false end
+    copy[key] = item
+    if inner then copy[key] = without_secrets(inner, item) end
   end
   return copy
 end

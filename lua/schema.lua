@@ -233,7 +233,7 @@ M.root = map({
     { "ca_path", str("/etc/ssl/certs", "directory with certificates of CAs") },
     { "client_cert", str("", "client certificate") },
     { "client_key", str("", "its key") },
-    { "sasl_mechanism", str("", "how to log in; empty: not at all", { enum = { "", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512" } }) },
+    { "sasl_mechanism", str("none", "how to log in, by SASL", { enum = { "none", "plain", "scram-sha-256", "scram-sha-512" } }) },
     { "username", str("", "who logs in") },
     { "password", str("", "with what", { secret = true }) },
   }, "alerts to a topic of Kafka") },

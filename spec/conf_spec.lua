@@ -131,7 +131,7 @@ static_fields: {a: b}
   it("warns of every key without effect that asks for something", function()
     local asking = {
       "log_syslog=true", "output_timeout=1",
-      "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true", "http_output.enabled=true", "program_output.enabled=true",
+      "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true", "program_output.enabled=true",
     }
     for _, set in ipairs(asking) do
       local config, diags = load(nil, { set })

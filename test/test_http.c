@@ -503,6 +503,23 @@ static void test_close_waits_for_the_rest(void **state)
 	http_server_stop(&server);
 }
 
+/* Once the last alert is taken there is nothing to wait for. */
+static void test_close_ends_with_the_last_alert(void **state)
+{
+	for (int i = 0; i < 5; i++) {
+		uint64_t start;
+		struct sender *s;
+
+		serve(NULL, false, 0);
+		s = sender_of(options());
+		put(s, "1");
+		start = sys_now_ns();
+		sender_close(s, PATIENCE_MS, NULL);
+		assert_true(sys_now_ns() - start < 700000000u);
+		http_server_stop(&server);
+	}
+}
+
 static void test_no_password_in_messages(void **state)
 {
 	struct http_options o = options();
@@ -640,6 +657,7 @@ int main(void)
 		cmocka_unit_test_setup(test_gone_and_back, clean),
 		cmocka_unit_test_setup(test_bounded, clean),
 		cmocka_unit_test_setup(test_close_waits_for_the_rest, clean),
+		cmocka_unit_test_setup(test_close_ends_with_the_last_alert, clean),
 		cmocka_unit_test_setup(test_no_password_in_messages, clean),
 		cmocka_unit_test_setup(test_single_requests, clean),
 		cmocka_unit_test_setup(test_single_request_fails, clean),

@@ -262,7 +262,7 @@ static void http_run(struct sender *s)
 		if (http_may_start(h))
 			request_start(h);
 		http_step(h);
-		if (http_may_start(h))
+		if (http_may_start(h) || sender_should_stop(s))
 			continue;
 		struct curl_waitfd wake = { .fd = s->box.wake, .events = CURL_WAIT_POLLIN };
 		curl_multi_poll(h->multi, &wake, 1, (int)sender_time_left(s, IDLE_MS), NULL);

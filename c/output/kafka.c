@@ -206,7 +206,7 @@ static void kafka_run(struct sender *s)
 
 			while (rd_kafka_poll(k->rk, 0) > 0)
 				;
-			if (k->broken || (all && !outbox_sleep(&s->box, k->next)))
+			if (k->broken || sender_should_stop(s) || (all && !outbox_sleep(&s->box, k->next)))
 				continue;
 		} else if (k->rk || sys_now_ns() >= s->not_before) {
 			make_anew(k);

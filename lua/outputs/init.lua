@@ -58,6 +58,9 @@ local M = {}
 local CHANNELS = {
   { key = "file_output", module = "outputs.file", name = "file" },
   { key = "stdout_output", module = "outputs.stdout", name = "stdout" },
+  { key = "http_output", module = "outputs.http", name = "http" },
+  { key = "kafka_output", module = "outputs.kafka", name = "kafka" },
+  { key = "redis_output", module = "outputs.redis", name = "redis" },
 }
 
 -- In the order in which records pass them. { module }

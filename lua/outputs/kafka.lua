@@ -12,8 +12,20 @@ local function hostname()
   return core.C.sys_hostname(buf, 256) == 0 and core.ffi.string(buf) or "falco"
 end
 
+-- librdkafka does not say which file it is that it cannot read.
+local function check_files(section)
+  for _, key in ipairs(section.tls and { "ca_cert", "client_cert", "client_key" } or {}) do
+    local path = section[key]
+    local f, message = nil, nil
+    if path ~= "" then f, message = io.open(path) end
+    if message then return ("the %s cannot be read: %s"):format(key, message) end
+    if f then f:close() end
+  end
+  return nil
+end
+
 local function protocol(section)
-  local sasl = section.sasl_mechanism ~= ""
+  local sasl = section.sasl_mechanism ~= "none"
   if section.tls then return sasl and "sasl_ssl" or "ssl" end
   return sasl and "sasl_plaintext" or "plaintext"
 end
@@ -38,9 +50,11 @@ function M.settings(conf)
   set("compression.codec", section.compression)
   set("message.max.bytes", ("%d"):format(section.max_message_bytes))
   set("security.protocol", protocol(section))
-  set("sasl.mechanisms", section.sasl_mechanism)
-  set("sasl.username", section.username)
-  set("sasl.password", section.password)
+  if section.sasl_mechanism ~= "none" then
+    set("sasl.mechanisms", section.sasl_mechanism:upper())
+    set("sasl.username", section.username)
+    set("sasl.password", section.password)
+  end
   if section.tls then
     set("enable.ssl.certificate.verification", section.insecure and "false" or "true")
     set("ssl.ca.location", section.ca_cert ~= "" and section.ca_cert or section.ca_path)
@@ -54,6 +68,8 @@ function M.open(conf, env)
   local section, err = conf.kafka_output, core.err()
   if section.brokers == "" then return nil, "the brokers are not set" end
   if section.topic == "" then return nil, "the topic is not set" end
+  local unreadable = check_files(section)
+  if unreadable then return nil, unreadable end
   local settings = M.settings(conf)
   local key = section.key ~= "" and section.key or hostname()
   local options = core.ffi.new("struct kafka_options", {

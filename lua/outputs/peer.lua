@@ -101,13 +101,20 @@ function Channel:flush()
 end
 
 -- A lane that is told what has arrived has waited for it already, as long as there was time.
+local function drain(self)
+  local deadline = tonumber(core.C.sys_now_ns()) + self.drain_ms * 1e6
+  while self.put > self.acked and tonumber(core.C.sys_now_ns()) < deadline do
+    core.C.sys_sleep(2)
+    self:tick()
+  end
+end
+
 function Channel:close()
   if not self.sender then return true end
   self:tick()
-  local waits = not self.lane.ack and self.put > self.acked
-  local stats = core.ffi.new("struct sender_stats")
-  local name = self:peer()
-  core.C.sender_close(self.sender, waits and self.drain_ms or 0, stats)
+  if not self.lane.ack then drain(self) end
+  local stats, name = core.ffi.new("struct sender_stats"), self:peer()
+  core.C.sender_close(self.sender, 0, stats)
   self.sender = nil
   acknowledge(self, tonumber(stats.settled))
   if not self.lane.ack and self.put > self.acked then
