@@ -262,6 +262,8 @@ static void *client_main(void *arg)
 	int left, running;
 	eventfd_t n;
 
+	/* what comes from a peer meets a thread that may do nothing */
+	sys_keep_rights(0, 0, NULL);
 	while (!atomic_load(&c->stopping)) {
 		start_more(c);
 		curl_multi_perform(c->multi, &running);

@@ -283,9 +283,11 @@ struct sender *kafka_sender_new(const struct kafka_options *o, struct err *err)
 		sender_free(&k->base);
 		return NULL;
 	}
+	/* whether it can be set up is told here; what runs later is made by our thread, whose lack of rights its threads share */
 	if (make(k, err) < 0) {
 		sender_free(&k->base);
 		return NULL;
 	}
+	unmake(k);
 	return sender_start(&k->base, err);
 }

@@ -464,6 +464,7 @@ static bool redis_prepare(struct redis_sender *r, const struct redis_options *o)
 	    !copy(&r->password, o->password) || !copy(&r->stream, o->stream))
 		return false;
 	r->target = (struct link_target){ r->host, r->port, r->path };
+	r->base.rights = r->path ? RIGHT_DAC_OVERRIDE : 0;	/* sockets of others */
 	return true;
 }
 

@@ -61,6 +61,8 @@ static void *sender_main(void *arg)
 {
 	struct sender *s = arg;
 
+	/* what comes from a peer meets a thread that may do nothing */
+	sys_keep_rights(s->rights, 0, NULL);
 	s->ops->run(s);
 	sender_let_go(s);
 	return NULL;

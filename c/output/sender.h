@@ -25,6 +25,7 @@ struct sender_ops {
 struct sender {
 	const struct sender_ops *ops;
 	struct outbox box;
+	uint64_t rights;		/* RIGHT_* that the thread keeps; it has no others */
 	int news;			/* an eventfd: sender_fd() */
 	pthread_t thread;
 	atomic_int holders;		/* the thread and the owner; the last one frees */

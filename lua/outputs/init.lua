@@ -79,7 +79,7 @@ Outputs.__index = Outputs
 
 local function open_lanes(self, conf, env)
   for _, row in ipairs(CHANNELS) do
-    if conf[row.key].enabled then
+    if conf[row.key] and conf[row.key].enabled then
       local made, message = lane.open(row, conf, env)
       if not made then return row.key .. ": " .. message end
       self.lanes[#self.lanes + 1] = made

@@ -62,7 +62,7 @@ end
 
 local function mistakes(tool, falco)
   for _, row in ipairs{
-    { { "http_output.enabled=true" }, "http_output: the url is not set" },
+    { { "http_output.enabled=true", "http_output.url=" }, "http_output: the url is not set" },
     { { "http_output.enabled=true", "http_output.url=gopher://x" }, "gopher" },
     { { "http_output.enabled=true", "http_output.url=https://x", "http_output.ca_cert=/no/such" }, "'/no/such': No such file" },
     { { "redis_output.enabled=true", "redis_output.url=x" }, "the url begins with redis://" },
