@@ -33,7 +33,7 @@ ENGINE_C  := $(filter-out c/main.c c/lua.c c/driver/kmod.c %.bpf.c,$(ENGINE_C))
 ENGINE_CC := $(wildcard c/engine/*.cc)
 ENGINE_O  := $(ENGINE_C:%.c=$(B)/%.o) $(ENGINE_CC:%.cc=$(B)/%.o)
 MAIN_O    := $(B)/c/main.o $(B)/c/lua.o $(B)/embed.o
-LUA_SRC   := $(wildcard lua/*.lua lua/*/*.lua)
+LUA_SRC   := $(filter-out lua/examples/%,$(wildcard lua/*.lua lua/*/*.lua))
 ARGPARSE  := /usr/share/lua/5.1/argparse.lua
 CDEF      := $(B)/ffi.cdef
 TESTS     := $(patsubst test/%.c,$(B)/test/%,$(wildcard test/test_*.c))

@@ -3,7 +3,7 @@
 --   local out, message = queue.start(config, { unbuffered =, verbose =, live = })
 --   out:use(prepared)                  the rules of a ruleset: { [index] = of formatter:prepare() }
 --   out:alert(index, alert)            struct alert, copied; its rule's plan goes ahead of the first one
---   out:tell(what)                     what falco says itself: internal.what()
+--   out:tell(what)                     what falco says itself: internal.what(); or a rule's script, with its own `ts`
 --   out:finish(stopped)                no more of it: waits for what is under way. stopped: somebody asked to end
 -- then
 --   out:failures()                     lines about outputs that failed, or what was lost
@@ -90,7 +90,7 @@ end
 
 function Queue:tell(what)
   if not self.queue then return end
-  what.ts = core.C.sys_wall_ns()
+  what.ts = what.ts or core.C.sys_wall_ns()
   local data = buffer.encode(what)
   if core.C.queue_data(self.queue, self.generation, TOLD, data, #data) < 0 then self.unsent = (self.unsent or 0) + 1 end
 end

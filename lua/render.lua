@@ -163,16 +163,16 @@ end
 
 function Renderer:take(plan, alert)
   local record = self.record
-  record.plan, record.alert, record.what, record.extra = plan, alert, nil, nil
+  record.plan, record.alert, record.what, record.extra, record.to = plan, alert, nil, nil, nil
   record.ts, record.rule, record.source, record.tags, record.priority = alert.ts, plan.rule, plan.source, plan.tags, plan.priority
   record.line = nil
   return record
 end
 
--- ts in ns, and { rule =, message =, priority = 0-7, fields = map of texts and numbers }.
+-- ts in ns, and { rule =, message =, priority = 0-7, fields = map of texts and numbers, to = names of outputs as a set, or nil,
+-- scripted = it is a script's }. Each has a record of its own: one may be raised while another is on its way.
 function Renderer:tell(ts, what)
-  local record = self.record
-  record.plan, record.alert, record.what, record.extra = nil, nil, what, nil
+  local record = { mark_at = 0, mark_len = 0, what = what, to = what.to }
   record.ts, record.rule, record.source, record.tags, record.priority = ts, what.rule, what.source or "internal", what.tags or {},
     what.priority
   record.line = nil
@@ -246,11 +246,33 @@ local function put_object(self, record, message_at)
   out:put('"}')
 end
 
+-- What scripts raise looks as the alerts of rules do.
+local function write_scripted(self, record, level)
+  local raw, out, what = self.raw, self.line, record.what
+  raw:put(level, " ")
+  local message_at = #raw
+  raw:put(what.message)
+  if not self.json then
+    put_escaped(out, raw:ref())
+    record.mark_len = #level
+    return
+  end
+  local bytes, len = raw:ref()
+  out:put(self.head)
+  if self.with_message then put_quoted(out, ',"message":"', bytes + message_at, len - message_at) end
+  if self.with_output then put_quoted(out, ',"output":"', bytes, len) end
+  if self.with_fields then out:put(',"output_fields":', json.encode(what.fields)) end
+  out:put(tail_of(self, record, level))
+  put_time(out, record.ts, core.C.TIME_ISO_Z)
+  out:put('"}')
+end
+
 local function write_told(self, record, level)
   local raw, out, what = self.raw, self.line, record.what
   if record.extra then
     for key, value in pairs(record.extra) do what.fields[key] = value end
   end
+  if what.scripted then return write_scripted(self, record, level) end
   if self.json then
     out:put(self.head)
     if self.with_output then out:put(',"output":', json.quote(what.message)) end

@@ -19,7 +19,9 @@ local outputs = require("outputs")
 local queue = require("queue")
 local rules = require("rules")
 local interest = require("rules.interest")
+local rule_scripts = require("scripts.rule")
 local schema = require("schema")
+local script_config = require("scripts.config")
 local sorted_keys = require("sorted_keys")
 local stats = require("stats")
 local console = require("console")
@@ -158,6 +160,9 @@ local function names_containers(config, result)
     for _, plugin in ipairs(list) do
       if plugin.name == "container" then return true end
     end
+  end
+  for _, rule in ipairs(result.rules) do
+    if rule.script and (rule.script.text:find("container.", 1, true) or rule.script.text:find("k8s.", 1, true)) then return true end
   end
   return false
 end
@@ -330,15 +335,24 @@ local function alerter(work)
   local C = core.C
   local hits, prepared, counts = work.prog.hits, work.prepared, work.counts
   local outs, captures, listed = work.outs, work.windows, work.result.rules
-  local open = outs:is_open()
+  local open, scripts = outs:is_open(), work.scripts or {}
   local head = C.evt_head(C.engine_evt(work.eng))
+  local function by_script(evt, index)
+    local n = scripts[index]:run(evt, open and outs or nil)
+    counts[index] = counts[index] + n
+    if n > 0 and captures then captures:alert(listed[index], head) end
+  end
   return function(evt, n)
     if captures then captures:look() end
     for i = 0, n - 1 do
       local index = hits[i]
-      counts[index] = counts[index] + 1
-      if captures then captures:alert(listed[index], head) end
-      if open then outs:alert(index, C.alert_fill(evt, prepared[index].output)) end
+      if scripts[index] then
+        by_script(evt, index)
+      else
+        counts[index] = counts[index] + 1
+        if captures then captures:alert(listed[index], head) end
+        if open then outs:alert(index, C.alert_fill(evt, prepared[index].output)) end
+      end
     end
     return not outs:is_lost()
   end
@@ -359,6 +373,14 @@ end
 -- Writes what falco has to say about itself to the outputs. Returns a function of it, as drops.lua and windows.lua want it.
 local function teller(work)
   return function(what) work.outs:tell(internal.what(what)) end
+end
+
+-- Scripts of the rules that the worker has now; those of the rules before are over.
+local function open_scripts(work)
+  rule_scripts.close(work.scripts)
+  work.scripts = rule_scripts.open(work.result.rules, work.prepared, {
+    limits = work.config.rule_scripts.limits, live = is_live(work.config), tell = function(what) if work.tell then work.tell(what) end end,
+  })
 end
 
 -- What is to do now and then while a live source runs.
@@ -464,13 +486,15 @@ function M.reload(work, texts, config)
     if core.C.engine_live_want(work.eng, watched(work), err) < 0 then console.error(core.message(err)) end
   end
   core.C.engine_use(work.eng, work.ruleset)
+  open_scripts(work)
   jit.flush()                               -- traces of the old code would only take up room
   return true, loaded.diags
 end
 
 -- Keys that the outputs are opened with, besides NAME_output, and that lines are made with.
 local OUTPUT_KEYS = { "buffered_outputs", "outputs_queue", "outputs_spool", "output_timeout", "json_output", "json_include_output_property",
-  "json_include_message_property", "json_include_output_fields_property", "json_include_tags_property", "time_format_iso_8601" }
+  "json_include_message_property", "json_include_output_fields_property", "json_include_tags_property", "time_format_iso_8601",
+  "scripts", "scripts_dir", "scripts_state_dir" }
 
 local function concerns_outputs(keys)
   for _, key in ipairs(keys) do
@@ -483,7 +507,7 @@ local function concerns_outputs(keys)
 end
 
 local function new_outputs(work, config, keys)
-  if not concerns_outputs(keys) then return work.outs end
+  if script_config.face(config) == work.scripts_face and not concerns_outputs(keys) then return work.outs end
   return queue.start(config, { unbuffered = work.options.unbuffered, verbose = work.options.verbose, live = is_live(config) })
 end
 
@@ -505,7 +529,7 @@ local function reconfigure(work, config, keys)
   console.set_level(config.log_level, config.log_stderr, work.options.verbose)
   if outs ~= old_outs then
     old_outs:cancel()
-    work.outs = outs
+    work.outs, work.scripts_face = outs, script_config.face(config)
     outs:use(work.prepared)
   end
   if changes.touches(keys, "capture") then
@@ -534,12 +558,14 @@ local function set_up(work, config, options)
 
   work.outs, message = queue.start(config, { unbuffered = options.unbuffered, verbose = options.verbose, live = is_live(config) })
   if not work.outs then return message end
+  work.scripts_face = script_config.face(config)
   work.outs:use(work.prepared)
   local live = is_live(config) and { set = watched(work), seconds = options.seconds } or nil
   work.eng, message = M.open_engine(config, nil, live)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
   work.tell = teller(work)
+  open_scripts(work)
   work.windows = windows.new(config.capture, work.eng, work.tell)
   message = options.pidfile and write_pid(options.pidfile)
   M.give_up_rights(config)

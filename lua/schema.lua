@@ -100,6 +100,17 @@ local select_rules = map({
   { "tag", str(nil, "a tag that the rules carry") },
 }, "which rules")
 
+-- What one script may take (lua/scripts). The main function, open() and close() may run ten times as long.
+M.script_limits = map({
+  { "instructions", int(1000000, "instructions of one call", { min = 1000, max = 1000000000000 }) },
+  { "ms", int(50, "milliseconds of CPU of one call", { min = 1, max = 3600000 }) },
+  { "memory_bytes", int(16 * MB, "all that it holds", { min = 262144, max = 2147483647 }) },
+  { "output_bytes", int(262144, "what one call may ask for", { min = 1024, max = 67108864 }) },
+  { "timers", int(64, "timers at a time", { min = 0, max = 4096 }) },
+  { "kv_bytes", int(65536, "names and values in its store", { min = 0, max = 16 * MB }) },
+  { "errors", int(5, "failures in a row after which it is switched off", { min = 1, max = 1000000 }) },
+}, "what it may take")
+
 M.root = map({
   { "config_files", list(either({
     str(nil, "file or directory"),
@@ -187,6 +198,20 @@ M.root = map({
       "more entries of output_fields in JSON") },
     { "suggested_output", bool(false, "add the fields that identify the container") },
   }, "one addition"), "additions to the outputs of rules") },
+  { "scripts", list(map({
+    { "path", str(nil, "the file", { required = true }) },
+    { "name", str("", "what it is called in messages and metrics; empty: the file's name without .lua") },
+    { "enabled", bool(true, "run it") },
+    { "grant", list(str(nil, "a power", { enum = { "route", "alter", "emit", "log", "timers", "kv", "kill", "exec", "http", "nothing" } }),
+      "what it may do; without this key: route, alter, emit, log and timers") },
+    { "args", open("what its open() gets") },
+    { "files", open("name: path of a file whose text it gets as falco.files.name") },
+    { "limits", M.script_limits },
+  }, "a script"), "Lua scripts that see every alert and may change, send elsewhere, drop or add to them, in this order: falco-scripts(7)") },
+  { "scripts_dir", str("/etc/falco/scripts.d", "directory whose *.lua are scripts, too, in order of their names, behind those of `scripts`; "
+    .. "an entry of `scripts` with the path of one speaks for it; empty: none") },
+  { "scripts_state_dir", str("/var/lib/falco/scripts", "directory for the stores of scripts that are granted kv; made if its parent is there") },
+  { "rule_scripts", map({ { "limits", M.script_limits } }, "scripts of rules (the key `script` in a rules file)") },
   { "static_fields", open("constant fields for outputs",
     { missing = "static fields are not known to conditions and outputs" }) },
 

@@ -883,6 +883,7 @@ struct sys_dir *sys_dir_open(const char *path, int *error);
 const char *sys_dir_name(const struct sys_dir *dir, uint32_t i);
 void sys_dir_free(struct sys_dir *dir);
 enum sys_kind { SYS_MISSING, SYS_FILE, SYS_DIR, SYS_OTHER };
+int sys_make_dir(const char *path);		/* with those above it, for the owner alone; 0: it is there */
 int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can tell */
 /*
  * Signals (signals.c). SIGINT, SIGTERM and SIGHUP call engine_stop on `eng` (NULL: they end the program); SIGPIPE is ignored.
@@ -943,5 +944,94 @@ struct upstream_versions {
 };
 const struct upstream_versions *upstream_versions(void);
 const char *falco_sysconf_dir(void);			/* configuration lies below its falco/: "/etc" */
+
+/* ------------------------------------------------------------------ sandboxes (c/lua_sandbox.c) */
+
+/*
+ * A Lua state for one user script. What goes in and comes out are values serialized by LuaJIT's string.buffer; the prelude
+ * (lua/scripts/prelude.lua) is the other end. One thread at a time.
+ */
+struct sandbox;
+
+struct sandbox_limits {
+	uint64_t instructions;		/* of one call */
+	uint32_t ms;			/* CPU time of one call */
+	uint32_t memory;		/* bytes, of all that the script holds */
+	uint32_t output;		/* bytes that one call may hand back */
+};
+
+struct sandbox_stats {
+	uint64_t calls, errors, ns, instructions;
+	uint64_t over_instructions, over_time, over_memory, over_output;	/* of the errors */
+	uint64_t memory, peak;		/* bytes */
+};
+
+struct sandbox *sandbox_new(const struct sandbox_limits *limits, const char *prelude, size_t len, struct err *err);
+void sandbox_free(struct sandbox *sb);
+/* Runs the script's main function (text, never bytecode), or the prelude's dispatch(what, text). 0, or -errno and
+ * sandbox_error(): -ETIME (instructions or time), -ENOMEM, -EINVAL (all else). The answer and the error are good until the
+ * next call. */
+int sandbox_load(struct sandbox *sb, const char *name, const char *text, size_t len);
+int sandbox_call(struct sandbox *sb, const char *what, const char *text, size_t len);
+/* The same, dispatch("event", text), while evt:get() reads from this event. */
+int sandbox_event(struct sandbox *sb, struct evt *e, const char *text, size_t len);
+const char *sandbox_answer(const struct sandbox *sb, uint32_t *len);	/* NULL: none */
+const char *sandbox_error(const struct sandbox *sb);			/* message and traceback: several lines */
+void sandbox_stats(const struct sandbox *sb, struct sandbox_stats *stats);
+
+/* ------------------------------------------------------------------ what scripts may do (c/output/act.c) */
+
+/* The number of "TERM" or "SIGTERM", or -EINVAL. */
+int act_signal(const char *name);
+/* When this machine was started, ns since the epoch, by the clock as it was at the first call. */
+uint64_t act_boot_time(void);
+/* Signals a process, unless it is the first one, falco itself, or began after `before` (ns since the epoch): then the one that
+ * was meant is gone, and its number is another's now. */
+int act_kill(int32_t pid, int signal, uint64_t before, struct err *err);
+
+/* A program that runs beside us, without a shell: argv[0] is a path, a NULL ends the list. Its output and errors are kept up to
+ * max_output bytes; after timeout_ms it is killed. */
+struct program;
+
+struct program_end {
+	int32_t status;			/* exit status; -1: a signal ended it */
+	int32_t signal;
+	bool timed_out, cut;
+	uint32_t output_len;
+	const char *output;
+};
+
+struct program *act_program(const char *const *argv, const char *input, uint32_t input_len, uint32_t timeout_ms,
+			    uint32_t max_output, struct err *err);
+/* Goes on with it. true: it is over, and *end is good until it is freed. */
+bool act_program_step(struct program *p, struct program_end *end);
+/* What to wait for before the next step: 0, 2 to read, 1 to write; -1: nothing there. And when at the latest, as sys_now_ns(). */
+int act_program_fd(const struct program *p, uint32_t which);
+uint64_t act_program_deadline(const struct program *p);
+void act_program_free(struct program *p);		/* one that still runs is killed */
+
+/* ------------------------------------------------------------------ what scripts have done (c/output/script_stats.c) */
+
+enum { SCRIPT_MAX = 256, SCRIPT_NAME_MAX = 128 };
+
+enum script_count {
+	SCRIPT_CALLS, SCRIPT_ERRORS, SCRIPT_NS,
+	SCRIPT_OVER_LIMIT,		/* of the errors: instructions, time, memory, output */
+	SCRIPT_OFF,			/* how often it was switched off */
+	SCRIPT_EMITTED, SCRIPT_DROPPED,	/* alerts */
+	SCRIPT_KILLS, SCRIPT_RUNS, SCRIPT_REQUESTS,
+	SCRIPT_REFUSED,			/* kills, programs, requests that could not be */
+	SCRIPT_COUNTS
+};
+
+struct script_counts {
+	const char *name;
+	uint64_t n[SCRIPT_COUNTS];
+};
+
+int script_place(const char *name);			/* the same for the same name; -1: there is no more room */
+void script_count(int place, uint32_t what, uint64_t n);	/* adds */
+bool script_counted(uint32_t i, struct script_counts *counts);	/* of the i-th place; false: there is none. Any thread */
+const char *script_count_name(uint32_t what);
 
 #endif

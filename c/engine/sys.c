@@ -114,6 +114,24 @@ void sys_dir_free(struct sys_dir *dir)
 	free(dir);
 }
 
+int sys_make_dir(const char *path)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (len == 0 || len >= sizeof part)
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return sys_kind(path) == SYS_DIR ? 0 : -ENOTDIR;
+}
+
 int sys_kind(const char *path)
 {
 	struct stat st;

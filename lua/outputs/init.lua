@@ -51,6 +51,7 @@ local console = require("console")
 local core = require("core")
 local lane = require("outputs.lane")
 local render = require("render")
+local script_config = require("scripts.config")
 
 local M = {}
 
@@ -64,14 +65,16 @@ local CHANNELS = {
 }
 
 -- In the order in which records pass them. { module }
-local STAGES = {}
+local STAGES = {
+  { module = "outputs.scripts" },
+}
 
--- Whether `conf` enables a channel; one that this build does not have counts, since alerts were asked for.
+-- Whether `conf` enables a channel, or has a script that may do something with alerts; a channel that this build does not have counts, since alerts were asked for.
 function M.is_configured(conf)
   for key, value in pairs(conf) do
     if type(value) == "table" and value.enabled == true and key:find("_output$") then return true end
   end
-  return false
+  return script_config.any(conf)
 end
 
 local Outputs = {}

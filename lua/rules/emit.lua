@@ -397,7 +397,7 @@ local function gated_match(entries, predicates, hits, opts)
       local i = sorted[k]
       if predicates[i](e) then
         hits[found], found = entries[i].hit, found + 1
-        if first then
+        if first and not entries[i].goes_on then
           return found
         end
       end

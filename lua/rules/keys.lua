@@ -10,6 +10,7 @@
 --   text       a single value, not empty          bool      true or false         whole     a whole number, 0 or more
 --   version    1.2.3, or 2 for 0.2.0              priority  a name, in any case   texts     a list of single values
 --   entry      a value, or nested lists of them   maps      a list of maps: `of` names the map
+--   script     Lua: the path of a file, or text
 --   override   a map of keys of the item to "append" or "replace"
 -- extra:
 --   required   the item must have it (a rule: when it is a new one)
@@ -89,6 +90,7 @@ item("rule", "rule", "what to alert on, and how", {
   { "enabled", "bool", "whether it runs", { replace = true, default = true } },
   { "capture", "bool", "write the events around its alerts to a capture file", { replace = true, default = false } },
   { "capture_duration", "whole", "for how many milliseconds", { replace = true, default = 0 } },
+  { "script", "script", "Lua that decides what it alerts on: a path that ends in .lua, or the text itself", { replace = true } },
   { "warn_evttypes", "bool", "warn when it looks at nearly every type of event", { replace = true, default = true } },
   { "skip-if-unknown-filter", "bool", "leave it out, instead of failing, when it names unknown fields",
     { replace = true, default = false } },

@@ -10,15 +10,18 @@
 --   list   items = { scalar node, ... }
 --   macro  cond = { piece, ... }
 --   rule   cond, output, desc = { piece, ... }; priority (0-7), source, known_source, tags (set), exceptions, enabled, capture,
---          capture_duration, warn_evttypes, skip_unknown, sees (macros defined up to there are visible)
+--          capture_duration, script = { name =, text = }, warn_evttypes, skip_unknown, sees (macros defined up to there are visible)
 -- A piece is { node = scalar, text =, at = byte of node.text it begins with }; pieces are joined by one blank.
 local context = require "rules.context"
 local core = require "core"
 local diag = require "diag"
 local exceptions = require "rules.exceptions"
+local files = require "files"
 local keys = require "rules.keys"
 local sorted_keys = require "sorted_keys"
 local yaml = require "rules.yaml"
+
+local compile = load
 
 local M = {}
 
@@ -171,6 +174,50 @@ local function piece(node, trim)
     stop = stop - 1
   end
   return { node = node, text = node.text:sub(from, stop), at = from }
+end
+
+-- ------------------------------------------------------------------ scripts
+
+local SCRIPT_MAX = 1048576
+
+-- A path is seen from the directory of the rules file.
+local function script_text(ctx, node)
+  local path = node.text
+  if path:sub(1, 1) ~= "/" then
+    path = (node.file:match("^.*/") or "") .. path
+  end
+  local source, why = files.read(path)
+  if not source then
+    mistake(ctx, node, ("script '%s': %s"):format(path, why))
+  end
+  return source, path
+end
+
+-- { name = where messages say that a mistake is, text = }. That it is Lua is seen here; it runs in a sandbox, when events come.
+local function script(ctx, map, key)
+  local source, node = text(ctx, map, key)
+  if not source then
+    return nil
+  end
+  local value = value_of(ctx, key, node)
+  local name = node.file
+  if not source:find("\n", 1, true) and source:find("%.lua%s*$") then
+    source, name = script_text(value, node)
+  else
+    -- messages then have the lines of the rules file: a block begins below its key
+    source = ("\n"):rep(source:find("\n", 1, true) and node.line or node.line - 1) .. source
+  end
+  if not source then
+    return nil
+  elseif #source > SCRIPT_MAX then
+    mistake(value, node, ("the script is larger than %d bytes"):format(SCRIPT_MAX))
+  else
+    local chunk, why = compile(source, "@" .. name, "t")
+    if not chunk then
+      mistake(value, node, "the script is no Lua: " .. why)
+    end
+    return chunk and { name = name, text = source }
+  end
 end
 
 local unknown_keys = context.unknown_keys
@@ -357,7 +404,8 @@ local function reader(read, key)
 end
 
 local READERS = { text = text_reader, priority = function() return priority end, texts = function() return tags end,
-  bool = function(key) return reader(bool, key) end, whole = function(key) return reader(whole, key) end }
+  bool = function(key) return reader(bool, key) end, whole = function(key) return reader(whole, key) end,
+  script = function(key) return reader(script, key) end }
 
 -- Names of keys inside the program, where they differ.
 local KEPT_AS = { condition = "cond", ["skip-if-unknown-filter"] = "skip_unknown" }

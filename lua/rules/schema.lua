@@ -39,6 +39,7 @@ end
 local KINDS = {}
 
 function KINDS.text() return { type = "string", minLength = 1 } end
+function KINDS.script() return { type = "string", minLength = 1 } end
 function KINDS.bool() return { type = "boolean" } end
 function KINDS.whole() return { type = "integer", minimum = 0 } end
 function KINDS.priority() return ref("Priority") end
