@@ -11,19 +11,24 @@
 --     script: /etc/falco/scripts/download_exec.lua
 local written = falco.table{ expire = 60, max = 10000 }
 
+-- A path means a file only together with the container that it is seen from.
+local function key_of(evt, path)
+  return (evt:get("container.id") or "") .. "\0" .. path
+end
+
 local M = {}
 
 function M.on_event(evt)
   if evt:get("evt.is_open_write") then
-    local name = evt:get("fd.name")
-    if name then written:set(name, { by = evt:get("proc.cmdline"), at = falco.now() }) end
+    local path = evt:get("fd.name")
+    if path then written:set(key_of(evt, path), { by = evt:get("proc.cmdline"), at = falco.now() }) end
     return
   end
   local path = evt:get("proc.exepath")
-  local was = path and written:get(path)
+  local was = path and written:get(key_of(evt, path))
   if not was then return end
-  written:delete(path)
-  emit{ fields = { ["download.by"] = was.by, ["download.seconds_ago"] = math.floor((falco.now() - was.at) * 1000) / 1000 } }
+  written:delete(key_of(evt, path))
+  emit{ fields = { ["download.by"] = was.by, ["download.ms_ago"] = math.floor((falco.now() - was.at) * 1000) } }
 end
 
 return M

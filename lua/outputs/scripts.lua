@@ -141,7 +141,7 @@ local function set_clock(self, ts)
 end
 
 function Stage:pass(record)
-  set_clock(self, not record.what and record.ts or nil)
+  set_clock(self, (not record.what or record.what.scripted) and record.ts or nil)
   local seen
   for _, row in ipairs(self.rows) do
     local one = row.script

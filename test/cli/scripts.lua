@@ -1,0 +1,136 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Scripts of users against captures: those of the configuration, those of rules, the examples among them.
+local SEQUENCE = [[
+- rule: Downloaded file run
+  desc: a file that was written is run soon after
+  condition: >
+    (evt.type in (open, openat, openat2, creat) and evt.is_open_write=true and fd.typechar=f)
+    or (evt.type in (execve, execveat) and evt.rawres=0)
+  output: run file=%%proc.exepath command=%%proc.cmdline
+  priority: critical
+  tags: [sequence]
+  script: %s
+- rule: Every program
+  desc: what stands behind a rule with a script
+  condition: evt.type in (execve, execveat) and evt.rawres=0 and proc.name in (dropped, d2)
+  output: program %%proc.name
+  priority: notice
+]]
+
+local COUNTER = [[
+- rule: Counted
+  desc: windows and counts
+  condition: evt.type in (open, openat, openat2) and fd.name contains shadow
+  output: shadow %fd.name
+  priority: info
+  script: |
+    local seen = falco.table{ expire = 60, max = 100 }
+    function on_event(evt)
+      local process = assert(evt:process())
+      process.n = (process.n or 0) + 1
+      if seen:add(evt:get("fd.name")) % 5 == 0 then
+        emit{ output = "the fifth", priority = "warning", fields = { all = seen:get(evt:get("fd.name")), mine = process.n } }
+      end
+    end
+- rule: Broken
+  desc: a mistake in a script does not blind a rule
+  condition: evt.type = execve and proc.name = cat
+  output: cat %proc.args
+  priority: info
+  script: |
+    function on_event(evt)
+      local nothing
+      emit{ output = nothing.x }
+    end
+]]
+
+return function(tool, falco)
+  local n = 0
+  local function replay(capture, config, rules, ...)
+    n = n + 1
+    local conf = tool.write(("%s/scripts%d.yaml"):format(tool.dir(), n), "stdout_output: {enabled: true}\nscripts_dir: ''\n" .. config)
+    local r = tool.run{ falco, "replay", "test/data/" .. capture .. ".scap", "-c", conf, "-r", rules, ... }
+    tool.check_run(r, r.code == 0, "replay of %s with scripts: %s", capture, tool.how(r))
+    return r
+  end
+  local function alerts(r, pattern)
+    local list = {}
+    for _, line in ipairs(tool.alerts(r.out)) do
+      if line:find(pattern, 1, true) then list[#list + 1] = line end
+    end
+    return list
+  end
+
+  -- a sequence; the rule behind it sees its events, too
+  local here = tool.run{ "pwd" }.out:match("[^\n]+")
+  local sequence = tool.write(tool.dir() .. "/sequence.yaml", SEQUENCE:format(here .. "/lua/examples/download_exec.lua"))
+  local r = replay("docker_drop", "json_output: true\n", sequence)
+  local found = alerts(r, '"rule":"Downloaded file run"')
+  tool.check(#found == 2, "sequence: %d alerts, not 2:\n%s", #found, r.out)
+  for i, by in ipairs{ "cp /bin/ctools /tmp/dropped", "ctools drift /tmp/d2 /tmp/d3" } do
+    tool.check(found[i] and found[i]:find(('"download.by":"%s","download.ms_ago":1'):format(by), 1, true), "sequence: %s", tostring(found[i]))
+    tool.check(found[i] and found[i]:find('"tags":["sequence"]', 1, true) and found[i]:find('"priority":"Critical"', 1, true),
+      "what an emitted alert has of its rule: %s", tostring(found[i]))
+  end
+  tool.check(#alerts(r, '"rule":"Every program"') >= 2, "a rule behind one with a script: %s", r.out)
+
+  -- counts, tables of processes, emitted alerts with words of their own; and mistakes
+  local counter = tool.write(tool.dir() .. "/counter.yaml", COUNTER)
+  r = replay("sensitive", "json_output: true\n", counter)
+  local fifth = alerts(r, "the fifth")
+  tool.check(#fifth == 4, "every fifth event: %d alerts, not 4:\n%s", #fifth, r.out)
+  for i, line in ipairs(fifth) do
+    tool.check(line:find(('"all":%d'):format(i * 5), 1, true) and line:find('"priority":"Warning"', 1, true)
+      and line:find(('"mine":%d}'):format(({ 1, 6, 4, 1 })[i])), "%s", line)
+  end
+  local cats = alerts(r, '"rule":"Broken"')
+  tool.check(#cats > 5 and cats[1]:find("cat /"), "a rule whose script fails alerts all the same: %d", #cats)
+  tool.check(#alerts(r, "Falco internal: script switched off") == 1, "that it was switched off is an alert: %s", r.out)
+  tool.check(r.err:find("counter.yaml:23: attempt to index local 'nothing' %(a nil value%)\nstack traceback:"),
+    "the error has the line of the rules file:\n%s", r.err)
+
+  -- scripts of the configuration
+  local rules = "rules/falco_rules.yaml"
+  local plain = replay("sensitive", "", rules)
+  local all = tool.alerts(plain.out)
+  r = replay("sensitive", [[
+scripts:
+  - path: lua/examples/dedup.lua
+    args: { by: [rule], seconds: 3600 }
+  - path: lua/examples/top_talkers.lua
+    args: { field: proc.exepath }
+]], rules)
+  local kept = tool.alerts(r.out)
+  tool.check(#all > 20 and #kept == 4, "dedup by rule leaves 3 alerts of %d, and top_talkers adds one: %d\n%s", #all, #kept, r.out)
+  tool.check(kept[4] and kept[4]:find("Informational 2 alerts, most of them from /usr/bin/cat=2", 1, true), "top_talkers: %s", tostring(kept[4]))
+
+  -- each alert still arrives when a script fails, and when it is switched off
+  local bad = tool.write(tool.dir() .. "/bad.lua", "return { write = function(alert) while true do end end }")
+  r = replay("sensitive", "scripts:\n  - path: " .. bad .. "\n    limits: { errors: 3, instructions: 10000 }\n", rules)
+  local there = {}
+  for _, line in ipairs(tool.alerts(r.out)) do there[line] = true end
+  for _, line in ipairs(all) do tool.check(there[line], "a script that does not end: lost %s", line) end
+  tool.check(#alerts(r, "script switched off") == 1, "it is switched off: %s", r.out)
+  local _, said = r.err:gsub("bad.lua:1: more than 10000 instructions in one call", "")
+  tool.check(said == 3, "said %d times, not 3:\n%s", said, r.err)
+
+  -- containers, by their own alerts
+  r = replay("docker_drop", "scripts:\n  - path: lua/examples/rate_limit.lua\n    args: { per_minute: 1 }\n",
+    tool.write(tool.dir() .. "/containers.yaml", [[
+- rule: in a container
+  desc: programs
+  condition: evt.type = execve and container.id != host
+  output: "%container.id %proc.name"
+  priority: info
+]]))
+  local list = tool.alerts(r.out)
+  tool.check(#list >= 2 and list[#list]:find("alerts of container %w+ were left out"), "rate_limit:\n%s", r.out)
+
+  -- mistakes are found before anything runs
+  local wrong = tool.write(tool.dir() .. "/wrong.yaml", COUNTER:gsub("local nothing\n", "local = 5\n"))
+  r = tool.run{ falco, "-V", wrong }
+  tool.check_run(r, r.code ~= 0 and (r.out .. r.err):find("the script is no Lua: .*wrong.yaml:22:"), "-V of a script with a mistake: %s", tool.how(r))
+  local gone = tool.write(tool.dir() .. "/gone.yaml", SEQUENCE:format("nowhere/to_be_found.lua"))
+  r = tool.run{ falco, "-V", gone }
+  tool.check_run(r, r.code ~= 0 and (r.out .. r.err):find("nowhere/to_be_found.lua': No such file"), "-V of a script that is missing: %s", tool.how(r))
+end
