@@ -28,8 +28,26 @@ static struct title title_of(const struct expr *x)
 	return t;
 }
 
+/* Parameters of these types can be shown, not compared: upstream has no constants of them, or no operators. */
+static bool is_mute(const struct expr *x)
+{
+	switch (x->untyped ? x->info.type : PT_NONE) {
+	case PT_UID:
+	case PT_GID:
+	case PT_BYTEBUF:
+	case PT_SIGTYPE:
+	case PT_SYSCALLID:
+	case PT_L4PROTO:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum value_class expr_class(const struct expr *x)
 {
+	if (is_mute(x))
+		return CLASS_NONE;
 	return x->info.flags & FIELD_NET ? CLASS_NET : type_class(x->info.type);
 }
 
@@ -103,14 +121,36 @@ static int check_constants(const struct expr *x, const struct leaf_spec *spec, s
 	return 0;
 }
 
+/* The event's name, inside transformers or bare. */
+static bool has_event_name(const struct expr *x)
+{
+	if (x->kind == EXPR_FIELD)
+		return x->info.flags & FIELD_EVENT_NAME;
+	for (uint32_t i = 0; i < x->ninputs; i++)
+		if (has_event_name(x->inputs[i]))
+			return true;
+	return false;
+}
+
+/* Which events a rule is asked about is read off the names it compares with, so upstream takes plain ones only. */
+static int check_event_name(const struct expr *x, const struct expr *rhs, struct err *err)
+{
+	if (!(x->kind == EXPR_FIELD && !rhs) && has_event_name(x))
+		return err_set(err, EINVAL, "the event's name cannot be %s: it says which events the rule is for",
+			       rhs ? "compared with a field" : "transformed before it is compared");
+	return 0;
+}
+
 static int check_leaf(const struct expr *x, const struct expr *rhs, const struct leaf_spec *spec, struct err *err)
 {
+	int rc = check_event_name(x, rhs, err);
+
+	if (rc)
+		return rc;
 	if (spec->op == OP_EXISTS)
 		return spec->nvalues || rhs || spec->modifier ?
 			       err_set(err, EINVAL, "nothing can stand behind 'exists'") : 0;
-
-	int rc = check_op(x, spec, err);
-	if (rc)
+	if ((rc = check_op(x, spec, err)))
 		return rc;
 	return rhs ? check_rhs(x, rhs, spec, err) : check_constants(x, spec, err);
 }
@@ -121,12 +161,12 @@ static int parse_constant(struct ruleset *rs, const struct expr *x, const struct
 {
 	bool hex = spec->op == OP_BCONTAINS || spec->op == OP_BSTARTSWITH;
 	bool event = (x->info.flags & (FIELD_EVENT_NAME | FIELD_SYSCALL_NAME)) == FIELD_EVENT_NAME;
-	bool names = spec->op == OP_EQ || spec->op == OP_NE || spec->op == OP_IN || spec->op == OP_INTERSECTS;
 	uint8_t type = x->info.flags & FIELD_NET ? PT_IPNET : x->info.type;
 	struct err why = { 0 };
 	int rc = operand_parse(o, type, hex, text, &rs->arena, &why);
 
-	if (rc == 0 && names && event && x->kind == EXPR_FIELD)
+	/* whatever the operator, upstream wants a name there is; its table of calls has nameless rows */
+	if (rc == 0 && !hex && text.len && event && x->kind == EXPR_FIELD)
 		rc = event_name_check(text, &why);
 	if (rc == 0 && spec->op == OP_PMATCH && path_depth(text) > PATH_MAX_DEPTH)
 		rc = err_set(&why, EINVAL, "a path of more than %d parts", PATH_MAX_DEPTH);

@@ -443,9 +443,9 @@ int get_evt_rawarg(const struct field_ctx *c, struct value *v)
 
 	if (i < 0)
 		return 0;
+	/* nothing of no length compares, texts apart; an empty number shows as 0 */
 	if (param_value(c->e, (uint32_t)i, v))
-		return 1;
-	/* an empty number compares with nothing, but shows as 0 */
+		return !c->compare || v->len || type_is_text(v->type) || type_is_number(v->type);
 	v->type = c->e->info->params[i].type;
 	v->format = c->e->info->params[i].format;
 	return !c->compare && type_is_number(v->type) && value_int(v, 0);

@@ -72,12 +72,11 @@ struct quoted quote(struct str s)
 /* ------------------------------------------------------------------ numbers */
 
 /*
- * Decimal, blanks and a sign in front allowed, nothing behind. It must fit the type's bits, seen as signed or as
- * unsigned: -1 is how rules write "all ones" of an unsigned field.
+ * Decimal, blanks and a sign in front allowed, nothing behind. What does not fit the type's bits is cut down to them, as
+ * upstream reads numbers (sscanf(3) into the type): rules load there, and -1 is how they write "all ones" of an unsigned field.
  */
 static int parse_integer(struct operand *o, uint8_t type, struct str text, struct err *err)
 {
-	uint32_t bits = 8 * (type_size[type] ? type_size[type] : 8);
 	char buf[64], *end;
 
 	if (text.len == 0)
@@ -87,19 +86,12 @@ static int parse_integer(struct operand *o, uint8_t type, struct str text, struc
 	memcpy(buf, text.p, text.len);
 	buf[text.len] = 0;
 
-	errno = 0;
-	bool negative = memchr(buf, '-', text.len);
-	uint64_t u = negative ? (uint64_t)strtoll(buf, &end, 10) : strtoull(buf, &end, 10);
+	uint64_t u = classes[type] == CLASS_SIGNED ? (uint64_t)strtoll(buf, &end, 10) : strtoull(buf, &end, 10);
 	if (end == buf || *end) {
 		bool hex = (*end == 'x' || *end == 'X') && end > buf && end[-1] == '0';
 		return err_set(err, EINVAL, "%s is no decimal number%s", quote(text).text,
 			       hex ? "; hexadecimal is not understood here" : ", e.g. 42 or -1");
 	}
-	uint64_t most = bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
-	int64_t least = bits == 64 ? INT64_MIN : -(1ll << (bits - 1));
-	if (errno || (negative ? (int64_t)u < least : u > most))
-		return err_set(err, EINVAL, "%s does not fit into the %u bits of %s", quote(text).text, bits,
-			       type_name(type));
 	o->num.u = extend(u, type);
 	return 0;
 }
@@ -149,8 +141,12 @@ static int parse_port(struct operand *o, struct str text, struct err *err)
 		o->num.u = ntohs(service->s_port);
 		return 0;
 	}
-	int rc = parse_integer(o, PT_PORT, text, NULL);
-	return rc ? err_set(err, EINVAL, "%s: ports go up to 65535", quote(text).text) : 0;
+	/* upstream takes what fits an int, and of that the lower 16 bits */
+	struct operand whole;
+	if (parse_integer(&whole, PT_UINT64, text, NULL) || whole.num.u > INT32_MAX)
+		return err_set(err, EINVAL, "%s: ports go up to 65535", quote(text).text);
+	o->num.u = (uint16_t)whole.num.u;
+	return 0;
 }
 
 /* ------------------------------------------------------------------ addresses */

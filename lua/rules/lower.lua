@@ -173,7 +173,7 @@ local function events_of_names(values)
     for _, sc in ipairs(known and known.syscalls or {}) do
       syscalls[sc] = true
     end
-    if known and #known.codes == 0 then
+    if value.text == "" or known and #known.codes == 0 then      -- "": the name of calls that have none
       add_generic(codes)
     end
   end
