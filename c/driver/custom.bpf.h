@@ -17,7 +17,7 @@ INLINE __u64 clone_wire(struct task_struct *task, __u64 flags)
 	__u64 wire = convert_clone(flags);
 	struct pid_namespace *ns = task_pidns(task, PIDTYPE_PID);
 
-	if (BPF_CORE_READ(ns, level) || BPF_CORE_READ(task, nsproxy, pid_ns_for_children) != ns)
+	if (READ(ns, level) || READ(task, nsproxy, pid_ns_for_children) != ns)
 		wire |= CHILD_IN_PIDNS;
 	return wire;
 }
@@ -38,16 +38,16 @@ SUB int put_clone(struct fill *f, __u64 flags)
 	}
 	put_process(f, task);
 	put_u32(f, clone_wire(task, flags));
-	put_u32(f, BPF_CORE_READ(task, cred, euid.val));
-	put_u32(f, BPF_CORE_READ(task, cred, egid.val));
+	put_u32(f, READ(task, cred, euid.val));
+	put_u32(f, READ(task, cred, egid.val));
 	put_s64(f, task_vnr(task, PIDTYPE_PID));
 	put_s64(f, task_vnr(task, PIDTYPE_TGID));
 	if (RET) {
 		put_u64(f, 0);
 	} else {
 		ns = task_pidns(task, PIDTYPE_TGID);
-		reaper = ns ? BPF_CORE_READ(ns, child_reaper) : NULL;
-		put_u64(f, reaper ? BPF_CORE_READ(reaper, start_time) : 0);
+		reaper = ns ? READ(ns, child_reaper) : NULL;
+		put_u64(f, reaper ? READ(reaper, start_time) : 0);
 	}
 	return 0;
 }
@@ -410,8 +410,8 @@ INLINE void put_accept(struct fill *f)
 
 		put_tuple(f, RET, INBOUND, 0);
 		if (sk) {
-			queue = BPF_CORE_READ(sk, sk_ack_backlog);
-			queue_max = BPF_CORE_READ(sk, sk_max_ack_backlog);
+			queue = READ(sk, sk_ack_backlog);
+			queue_max = READ(sk, sk_max_ack_backlog);
 		}
 	} else {
 		put_empty(f);
@@ -456,7 +456,7 @@ INLINE void custom_SOCKETPAIR(struct fill *f)
 		sk = sock_of(f->task, ends[0]);
 		if (sk) {
 			struct unix_sock *u = (struct unix_sock *)sk;
-			peer = BPF_CORE_READ(u, peer);
+			peer = READ(u, peer);
 		}
 	}
 	put_s64(f, ends[0]);

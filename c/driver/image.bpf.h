@@ -41,22 +41,22 @@ SUB int name_write(struct scratch *s)
 SUB int dentry_up(struct scratch *s)
 {
 	struct walk *w = &s->walk;
-	struct dentry *dentry = w->dentry, *parent = BPF_CORE_READ(dentry, d_parent);
+	struct dentry *dentry = w->dentry, *parent = READ(dentry, d_parent);
 	__u64 n = w->n;
 
 	if (dentry == w->mnt_root) {
-		struct mount *mnt = w->mnt, *up = BPF_CORE_READ(mnt, mnt_parent);
+		struct mount *mnt = w->mnt, *up = READ(mnt, mnt_parent);
 
 		if (up == mnt)
 			return 0;
-		w->dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
-		w->mnt_root = BPF_CORE_READ(up, mnt.mnt_root);
+		w->dentry = READ(mnt, mnt_mountpoint);
+		w->mnt_root = READ(up, mnt.mnt_root);
 		w->mnt = up;
 		return 1;
 	}
 	if (dentry == parent)
 		return 0;
-	w->names[n & (MAX_NAMES - 1)] = BPF_CORE_READ(dentry, d_name.name);
+	w->names[n & (MAX_NAMES - 1)] = READ(dentry, d_name.name);
 	w->n = n + 1;
 	w->dentry = parent;
 	return 1;
@@ -67,11 +67,11 @@ SUB int put_path(struct fill *f, struct path *path)
 {
 	struct scratch *s = f->s;
 	struct walk *w = &s->walk;
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct vfsmount *mnt = READ(path, mnt);
 	__u64 start = f->pos;
 
-	w->dentry = BPF_CORE_READ(path, dentry);
-	w->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+	w->dentry = READ(path, dentry);
+	w->mnt_root = READ(mnt, mnt_root);
 	w->mnt = (void *)((char *)mnt - bpf_core_field_offset(struct mount, mnt));
 	w->n = 0;
 	w->pos = start;
@@ -81,7 +81,7 @@ SUB int put_path(struct fill *f, struct path *path)
 	if (!w->n) {
 		struct dentry *dentry = w->dentry;
 
-		put_text(f, BPF_CORE_READ(dentry, d_name.name), PATH_SIZE);
+		put_text(f, READ(dentry, d_name.name), PATH_SIZE);
 		return 0;
 	}
 	NAMES_WRITE(s, MAX_DEPTH);
@@ -108,7 +108,7 @@ SUB int group_up(struct scratch *s)
 
 	if (!parent)
 		return 0;
-	w->names[n & (MAX_NAMES - 1)] = BPF_CORE_READ(kn, name);
+	w->names[n & (MAX_NAMES - 1)] = READ(kn, name);
 	w->n = n + 1;
 	w->kn = parent;
 	return 1;
@@ -118,14 +118,13 @@ SUB int raw_group(struct fill *f, struct task_struct *task, int subsys)
 {
 	struct scratch *s = f->s;
 	struct walk *w = &s->walk;
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup_subsys_state *css = NULL;
+	struct css_set *set = READ_NUMBER(task, cgroups);
+	struct cgroup_subsys_state *css = READ_POINTER((struct cgroup_subsys_state **)MEMBER(set, struct css_set, subsys) + subsys);
 
-	bpf_probe_read_kernel(&css, sizeof css, (struct cgroup_subsys_state **)MEMBER(set, struct css_set, subsys) + subsys);
-	if (!css || !raw_text(f, BPF_CORE_READ(css, ss, name), 64))
+	if (!css || !raw_text(f, READ(css, ss, name), 64))
 		return 0;
 	s->data[(f->pos - 1) & DATA_MASK] = '=';
-	w->kn = BPF_CORE_READ(css, cgroup, kn);
+	w->kn = READ(css, cgroup, kn);
 	w->n = 0;
 	w->pos = f->pos;
 	for (int i = 0; i < MAX_GROUP_DEPTH; i++)
@@ -159,7 +158,7 @@ INLINE void put_groups(struct fill *f, struct task_struct *task)
 /* exe and args of a running program: two parameters. */
 INLINE void put_args(struct fill *f, struct mm_struct *mm)
 {
-	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	__u64 start = READ(mm, arg_start), end = READ(mm, arg_end);
 	__u32 exe = raw_user_text(f, start, PATH_SIZE);
 
 	put_len(f, exe);
@@ -171,7 +170,7 @@ INLINE void put_args(struct fill *f, struct mm_struct *mm)
 
 INLINE void put_env(struct fill *f, struct mm_struct *mm)
 {
-	__u64 start = BPF_CORE_READ(mm, env_start), end = BPF_CORE_READ(mm, env_end);
+	__u64 start = READ(mm, env_start), end = READ(mm, env_end);
 
 	put_user_strings(f, start, end - start, STRINGS_SIZE);
 }
@@ -247,10 +246,10 @@ struct searched {
 	__u32 left, right;
 };
 
-INLINE bool in_groups(const struct cred *cred, __u32 gid)
+INLINE bool in_groups(struct cred *cred, __u32 gid)
 {
-	struct group_info *info = BPF_CORE_READ(cred, group_info);
-	__u32 left = 0, right = info ? BPF_CORE_READ(info, ngroups) : 0;
+	struct group_info *info = READ_NUMBER(cred, group_info);
+	__u32 left = 0, right = info ? READ(info, ngroups) : 0;
 
 	for (int i = 0; i < 16 && left < right; i++) {
 		__u32 mid = (left + right) / 2, at = 0;
@@ -268,7 +267,7 @@ INLINE bool in_groups(const struct cred *cred, __u32 gid)
 
 INLINE bool id_mapped(struct uid_gid_map *map, __u32 id)
 {
-	__u32 n = BPF_CORE_READ(map, nr_extents);
+	__u32 n = READ(map, nr_extents);
 
 	for (int i = 0; i < 5; i++) {
 		struct uid_gid_extent *extent = (struct uid_gid_extent *)MEMBER(map, struct uid_gid_map, extent) + i;
@@ -276,8 +275,8 @@ INLINE bool id_mapped(struct uid_gid_map *map, __u32 id)
 
 		if (i >= n)
 			break;
-		first = BPF_CORE_READ(extent, lower_first);
-		count = BPF_CORE_READ(extent, count);
+		first = READ(extent, lower_first);
+		count = READ(extent, count);
 		if (id - first < count)
 			return true;
 	}
@@ -288,19 +287,19 @@ INLINE bool id_mapped(struct uid_gid_map *map, __u32 id)
 SUB int file_writable(struct task_struct *task, struct inode *inode)
 {
 	enum { SB_RDONLY = 1, S_IMMUTABLE = 8, CAP_DAC_OVERRIDE = 1, CAP_FOWNER = 3, MAY_WRITE = 2 };
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u32 uid = BPF_CORE_READ(inode, i_uid.val), gid = BPF_CORE_READ(inode, i_gid.val);
-	__u32 mode = BPF_CORE_READ(inode, i_mode), type = mode & 0170000;
-	struct user_namespace *ns = BPF_CORE_READ(cred, user_ns);
+	struct cred *cred = READ(task, cred);
+	__u32 uid = READ(inode, i_uid.val), gid = READ(inode, i_gid.val);
+	__u32 mode = READ(inode, i_mode), type = mode & 0170000;
+	struct user_namespace *ns = READ(cred, user_ns);
 	__u64 caps;
 
-	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_RDONLY && (type == 0100000 || type == 0040000 || type == 0120000))
+	if (READ(inode, i_sb, s_flags) & SB_RDONLY && (type == 0100000 || type == 0040000 || type == 0120000))
 		return 0;
-	if (BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE || uid == (__u32)-1 || gid == (__u32)-1)
+	if (READ(inode, i_flags) & S_IMMUTABLE || uid == (__u32)-1 || gid == (__u32)-1)
 		return 0;
-	if (uid == BPF_CORE_READ(cred, fsuid.val))
+	if (uid == READ(cred, fsuid.val))
 		return 1;
-	if (gid == BPF_CORE_READ(cred, fsgid.val) || in_groups(cred, gid))
+	if (gid == READ(cred, fsgid.val) || in_groups(cred, gid))
 		mode >>= 3;
 	if (mode & MAY_WRITE)
 		return 1;
@@ -312,12 +311,12 @@ SUB int file_writable(struct task_struct *task, struct inode *inode)
 
 INLINE bool file_is_memfd(struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct dentry *dentry = READ(file, f_path.dentry);
 	char name[8] = { 0 };
 
-	if (BPF_CORE_READ(dentry, d_parent) != dentry)
+	if (READ(dentry, d_parent) != dentry)
 		return false;
-	bpf_probe_read_kernel_str(name, 7, BPF_CORE_READ(dentry, d_name.name));
+	bpf_probe_read_kernel_str(name, 7, READ(dentry, d_name.name));
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
@@ -330,7 +329,7 @@ SUB int exe_flags(struct task_struct *task, struct file *file)
 		return 0;
 	layer = file_layer(file);
 	flags = layer == LAYER_UPPER ? EXE_IS_UPPER : layer == LAYER_LOWER ? EXE_IS_LOWER : 0;
-	if (file_writable(task, BPF_CORE_READ(file, f_inode)))
+	if (file_writable(task, READ(file, f_inode)))
 		flags |= EXE_IS_WRITABLE;
 	if (file_is_memfd(file))
 		flags |= EXE_IS_MEMFD;
@@ -345,13 +344,13 @@ SUB int put_process(struct fill *f, struct task_struct *task)
 	enum { RLIMIT_NOFILE = 7 };
 	struct mm_struct *mm = task_mm(task);
 
-	put_s64(f, BPF_CORE_READ(task, pid));
-	put_s64(f, BPF_CORE_READ(task, tgid));
-	put_s64(f, BPF_CORE_READ(task, real_parent, pid));
+	put_s64(f, READ(task, pid));
+	put_s64(f, READ(task, tgid));
+	put_s64(f, READ(task, real_parent, pid));
 	put_empty(f);
-	put_u64(f, BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur));
-	put_u64(f, BPF_CORE_READ(task, maj_flt));
-	put_u64(f, BPF_CORE_READ(task, min_flt));
+	put_u64(f, READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur));
+	put_u64(f, READ(task, maj_flt));
+	put_u64(f, READ(task, min_flt));
 	put_u32(f, mm_size(mm));
 	put_u32(f, mm_rss(mm));
 	put_u32(f, mm_swap(mm));
@@ -363,8 +362,8 @@ SUB int put_process(struct fill *f, struct task_struct *task)
 /* tty, vpgid, loginuid, flags, caps, exe's inode and times, uid, exepath, pgid, gid */
 SUB int put_program(struct fill *f, struct task_struct *task)
 {
-	struct file *file = BPF_CORE_READ(task, mm, exe_file);
-	struct inode *inode = file ? BPF_CORE_READ(file, f_inode) : NULL;
+	struct file *file = READ(task, mm, exe_file);
+	struct inode *inode = file ? READ(file, f_inode) : NULL;
 
 	put_u32(f, task_tty(task));
 	put_s64(f, task_vnr(task, PIDTYPE_PGID));
@@ -373,13 +372,13 @@ SUB int put_program(struct fill *f, struct task_struct *task)
 	put_u64(f, task_caps(task, cap_inheritable));
 	put_u64(f, task_caps(task, cap_permitted));
 	put_u64(f, task_caps(task, cap_effective));
-	put_u64(f, inode ? BPF_CORE_READ(inode, i_ino) : 0);
+	put_u64(f, inode ? READ(inode, i_ino) : 0);
 	put_u64(f, inode ? inode_ctime(inode) : 0);
 	put_u64(f, inode ? inode_mtime(inode) : 0);
-	put_u32(f, BPF_CORE_READ(task, cred, euid.val));
+	put_u32(f, READ(task, cred, euid.val));
 	put_file_path(f, file);
 	put_s64(f, pid_global(task_pid(task, PIDTYPE_PGID)));
-	put_u32(f, BPF_CORE_READ(task, cred, egid.val));
+	put_u32(f, READ(task, cred, egid.val));
 	return 0;
 }
 

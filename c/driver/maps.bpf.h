@@ -72,19 +72,8 @@ struct {
 	__array(values, struct ring);
 } rings SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct probe_settings);
-	__uint(max_entries, 1);
-} settings_map SEC(".maps");
-
-INLINE struct probe_settings *settings(void)
-{
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&settings_map, &zero);
-}
+/* A section of its own is a map of its own, which source_bpf.c maps. Programs reach it without a look-up. */
+struct probe_settings settings SEC(".data.settings");
 
 /* ------------------------------------------------------------------ composing a record */
 
@@ -105,11 +94,6 @@ struct fill {
 	bool compat;			/* a call of a 32-bit process: pointers and structures are narrow */
 };
 
-INLINE struct task_struct *current_task(void)
-{
-	return (struct task_struct *)bpf_get_current_task();
-}
-
 INLINE struct probe_counters *my_counters(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
@@ -119,7 +103,7 @@ INLINE struct probe_counters *my_counters(void)
 /* Takes a scratch and starts a record; false: there is none. fill_send() gives it back, or fill_drop(). */
 INLINE bool fill_begin(struct fill *f, __u32 code, __u32 nparams)
 {
-	__u32 slot = bpf_get_smp_processor_id() * NESTING;
+	__u32 cpu = bpf_get_smp_processor_id(), slot = cpu * NESTING;
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &slot);
 
 	if (s && s->busy) {
@@ -137,8 +121,9 @@ INLINE bool fill_begin(struct fill *f, __u32 code, __u32 nparams)
 	f->code = code;
 	f->lens = LENS_AT;
 	f->pos = LENS_AT + 2 * nparams;
-	*(__u64 *)&s->data[0] = bpf_get_smp_processor_id();
-	*(__u64 *)&s->data[RECORD_AT + 8] = (__u32)bpf_get_current_pid_tgid();
+	f->task = current_task();
+	*(__u64 *)&s->data[0] = cpu;
+	*(__u64 *)&s->data[RECORD_AT + 8] = current_tid(f->task);
 	*(__u16 *)&s->data[RECORD_AT + 20] = code;
 	*(__u32 *)&s->data[RECORD_AT + 22] = nparams;
 	return true;
@@ -181,10 +166,9 @@ INLINE void fill_send(struct fill *f)
 	__u64 len = f->pos;
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct probe_counters *c = bpf_map_lookup_elem(&counters, &cpu);
-	struct probe_settings *set = settings();
 	void *ring = bpf_map_lookup_elem(&rings, &cpu);
 
-	if (!c || !ring || !set) {
+	if (!c || !ring) {
 		fill_drop(f);
 		return;
 	}
@@ -196,7 +180,7 @@ INLINE void fill_send(struct fill *f)
 		return;
 	}
 	*(__u32 *)&s->data[RECORD_AT + 16] = len - RECORD_AT;
-	*(__u64 *)&s->data[RECORD_AT] = set->boot_ns + bpf_ktime_get_boot_ns();
+	*(__u64 *)&s->data[RECORD_AT] = settings.boot_ns + bpf_ktime_get_boot_ns();
 	if (bpf_ringbuf_output(ring, s->data, len, BPF_RB_NO_WAKEUP))
 		c->full[class_of(f->code) & 7]++;
 	fill_drop(f);

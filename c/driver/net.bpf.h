@@ -32,14 +32,14 @@ INLINE struct sock *sock_of(struct task_struct *task, __s32 fd)
 {
 	enum { SOCKFS_MAGIC = 0x534F434B, S_IFMT = 0170000, S_IFSOCK = 0140000 };
 	struct file *file = file_of(task, fd);
-	struct inode *inode = file ? BPF_CORE_READ(file, f_inode) : NULL;
+	struct inode *inode = file ? READ(file, f_inode) : NULL;
 	struct socket *socket;
 
-	if (!inode || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK ||
-	    BPF_CORE_READ(inode, i_sb, s_magic) != SOCKFS_MAGIC)
+	if (!inode || (READ(inode, i_mode) & S_IFMT) != S_IFSOCK ||
+	    READ(inode, i_sb, s_magic) != SOCKFS_MAGIC)
 		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+	socket = READ(file, private_data);
+	return socket ? READ(socket, sk) : NULL;
 }
 
 INLINE __u16 ntoh16(__be16 v)
@@ -105,8 +105,8 @@ INLINE void raw_tuple4(struct fill *f, struct sock *sk, enum direction dir, __u6
 {
 	struct inet_sock *inet = (struct inet_sock *)sk;
 	struct user_inet given = { 0 };
-	__u32 here = BPF_CORE_READ(inet, inet_saddr), there = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-	__u16 hport = BPF_CORE_READ(inet, inet_sport), tport = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	__u32 here = READ(inet, inet_saddr), there = READ(sk, __sk_common.skc_daddr);
+	__u16 hport = READ(inet, inet_sport), tport = READ(sk, __sk_common.skc_dport);
 
 	if (!tport && name) {
 		bpf_probe_read_user(&given, sizeof given, (void *)name);
@@ -123,10 +123,10 @@ INLINE void raw_tuple4(struct fill *f, struct sock *sk, enum direction dir, __u6
 INLINE void raw_tuple6(struct fill *f, struct sock *sk, enum direction dir, __u64 name)
 {
 	struct inet_sock *inet = (struct inet_sock *)sk;
-	struct ipv6_pinfo *info = BPF_CORE_READ(inet, pinet6);
+	struct ipv6_pinfo *info = READ(inet, pinet6);
 	struct user_inet6 given = { 0 };
 	__u32 here[4] = { 0 }, there[4] = { 0 };
-	__u16 hport = BPF_CORE_READ(inet, inet_sport), tport = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	__u16 hport = READ(inet, inet_sport), tport = READ(sk, __sk_common.skc_dport);
 
 	bpf_core_read(here, sizeof here, &info->saddr);
 	bpf_core_read(there, sizeof there, &sk->__sk_common.skc_v6_daddr);
@@ -146,7 +146,7 @@ INLINE void raw_tuple_unix(struct fill *f, struct sock *sk, enum direction dir, 
 {
 	struct scratch *s = f->s;
 	struct unix_sock *here = (struct unix_sock *)sk;
-	struct sock *there = BPF_CORE_READ(here, peer);
+	struct sock *there = READ(here, peer);
 	struct unix_sock *named = dir == OUTBOUND ? (struct unix_sock *)there : here;
 
 	__builtin_memset(s->input, 0, UNIX_PATH);
@@ -156,11 +156,11 @@ INLINE void raw_tuple_unix(struct fill *f, struct sock *sk, enum direction dir, 
 	if (dir == OUTBOUND && !there && name) {
 		bpf_probe_read_user(s->input, UNIX_PATH, (void *)(name + 2));
 	} else if (named) {
-		struct unix_address *addr = BPF_CORE_READ(named, addr);
+		struct unix_address *addr = READ(named, addr);
 
 		/* sockaddr_un lies at the end of the address; its length says how much of it is there */
 		if (addr) {
-			__s32 len = BPF_CORE_READ(addr, len) - 2;
+			__s32 len = READ(addr, len) - 2;
 
 			bpf_probe_read_kernel(s->input, UNIX_PATH, (char *)MEMBER(addr, struct unix_address, name) + 2);
 			if (len >= 0 && len < UNIX_PATH)
@@ -177,7 +177,7 @@ SUB int put_tuple(struct fill *f, __s32 fd, enum direction dir, __u64 name)
 	__u64 start = f->pos;
 
 	if (sk) {
-		__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+		__u16 family = READ(sk, __sk_common.skc_family);
 
 		if (family == FAMILY_INET)
 			raw_tuple4(f, sk, dir, name);
@@ -221,19 +221,19 @@ INLINE bool content_wanted(__u16 here, __u16 there, __u64 data, __u32 size)
 /* Of sockets that are looked into. data 0: the ports alone decide. */
 SUB __u32 snaplen_of_socket(struct fill *f, __s32 fd, __u64 name, __u64 data, __u32 size)
 {
-	struct probe_settings *set = settings();
+	const struct probe_settings *set = &settings;
 	struct sock *sk = fd >= 0 ? sock_of(f->task, fd) : NULL;
-	__u32 usual = set ? set->snaplen : 80, more = usual;
+	__u32 usual = set->snaplen, more = usual;
 	__u16 here = 0, there = 0, family;
 
-	if (!set || !sk)
+	if (!sk)
 		return usual;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	family = READ(sk, __sk_common.skc_family);
 	if (family == FAMILY_INET || family == FAMILY_INET6) {
 		struct inet_sock *inet = (struct inet_sock *)sk;
 
-		here = ntoh16(BPF_CORE_READ(inet, inet_sport));
-		there = BPF_CORE_READ(sk, __sk_common.skc_dport);
+		here = ntoh16(READ(inet, inet_sport));
+		there = READ(sk, __sk_common.skc_dport);
 		if (!there && name)
 			bpf_probe_read_user(&there, sizeof there, (void *)(name + 2));
 		there = ntoh16(there);
@@ -252,12 +252,8 @@ SUB __u32 snaplen_of_socket(struct fill *f, __s32 fd, __u64 name, __u64 data, __
 
 INLINE __u32 snaplen(struct fill *f, __s32 fd, __u64 name, __u64 data, __u32 size)
 {
-	struct probe_settings *set = settings();
-
-	if (!set)
-		return 0;
-	if (!set->full_port_last && !set->by_content)
-		return set->snaplen;
+	if (!settings.full_port_last && !settings.by_content)
+		return settings.snaplen;
 	return snaplen_of_socket(f, fd, name, data, size);
 }
 

@@ -26,8 +26,6 @@ struct {
 
 /* ------------------------------------------------------------------ from the end of a call to its program */
 
-enum { I386_SOCKETCALL = 102 };
-
 /* socketcall()'s first argument, to what it stands for. */
 INLINE __u32 socketcall_nr(__u32 call)
 {
@@ -39,33 +37,49 @@ INLINE __u32 socketcall_nr(__u32 call)
 }
 
 /* The x86-64 number of a call; PROBE_NO_CALL: there is none. */
-INLINE __u32 call_nr(struct probe_settings *set, struct pt_regs *regs, bool compat)
+INLINE __u32 call_nr(struct pt_regs *regs, bool compat)
 {
 	__u64 nr = regs->orig_ax;
 
 	if (!compat)
 		return nr < PROBE_MAX_NR ? nr : PROBE_NO_CALL;
-	if (nr == I386_SOCKETCALL)
+	if (nr == PROBE_SOCKETCALL)
 		return socketcall_nr(regs->bx);
-	return nr < PROBE_MAX_NR ? set->compat[nr & (PROBE_MAX_NR - 1)] : PROBE_NO_CALL;
+	return nr < PROBE_MAX_NR ? settings.compat[nr & (PROBE_MAX_NR - 1)] : PROBE_NO_CALL;
 }
+
+/* A slot that is known when the program is loaded is jumped to directly; where indirect jumps are guarded (retpolines) that
+ * saves as much as all the rest costs. So the calls that are most often made and wanted have one. */
+#define CALL_DIRECTLY(n) case n: bpf_tail_call_static(ctx, &fillers, n); break
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 {
-	struct probe_settings *set = settings();
-	__u32 nr, wanted;
+	__u64 nr = regs->orig_ax;
+	struct task_struct *task;
+	__u32 wanted;
 
-	if (!set || set->off)
+	/* nearly all calls of a machine end here */
+	if (nr >= PROBE_MAX_NR || !settings.look[nr & (PROBE_MAX_NR - 1)])
 		return 0;
-	nr = call_nr(set, regs, in_compat_call());
-	if (nr >= PROBE_MAX_NR || !(wanted = set->wanted[nr & (PROBE_MAX_NR - 1)]))
+	task = current_task();
+	if (in_compat_call(task))
+		nr = call_nr(regs, true);
+	if (nr >= PROBE_MAX_NR || !(wanted = settings.wanted[nr & (PROBE_MAX_NR - 1)]))
 		return 0;
-	if (result < 0 ? set->drop_failed : wanted == WANT_FAILED)
+	if (result < 0 ? settings.drop_failed : wanted == WANT_FAILED)
 		return 0;
-	if (set->skip_pid && bpf_get_current_pid_tgid() >> 32 == set->skip_pid)
+	if (settings.skip_pid && current_pid(task) == settings.skip_pid)
 		return 0;
-	bpf_tail_call(ctx, &fillers, nr);
+	switch (nr) {
+	CALL_DIRECTLY(NR_OF_READ);
+	CALL_DIRECTLY(NR_OF_WRITE);
+	CALL_DIRECTLY(NR_OF_OPEN);
+	CALL_DIRECTLY(NR_OF_CLOSE);
+	CALL_DIRECTLY(NR_OF_OPENAT);
+	default:
+		bpf_tail_call(ctx, &fillers, nr);
+	}
 	return 0;
 }
 
@@ -84,9 +98,8 @@ SUB int socketcall_args(struct fill *f, __u64 from)
 INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 {
 	f->ret = result;
-	f->task = current_task();
-	f->compat = in_compat_call();
-	if (f->compat && regs->orig_ax == I386_SOCKETCALL) {
+	f->compat = in_compat_call(f->task);
+	if (f->compat && regs->orig_ax == PROBE_SOCKETCALL) {
 		socketcall_args(f, regs->cx);
 	} else if (f->compat) {
 		f->arg[0] = (__u32)regs->bx;
@@ -128,6 +141,7 @@ INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 		struct fill fill_, *f = &fill_; \
 		__u32 *message = message_at(); \
 		__u32 i = message ? *message : 0; \
+		f->task = current_task(); \
 		call_begin(f, regs, result); \
 		if (!message || result <= 0) { \
 			several_none_##sc(f); \
@@ -146,14 +160,13 @@ INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(fill_generic, struct pt_regs *regs, long result)
 {
-	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 	__u32 nr;
 
-	if (!set || !fill_begin(f, EV_GENERIC_X, NPARAMS_GENERIC_X))
+	if (!fill_begin(f, EV_GENERIC_X, NPARAMS_GENERIC_X))
 		return 0;
-	nr = call_nr(set, regs, in_compat_call());
-	put_u16(f, set->code[nr & (PROBE_MAX_NR - 1)]);
+	nr = call_nr(regs, in_compat_call(f->task));
+	put_u16(f, settings.code[nr & (PROBE_MAX_NR - 1)]);
 	put_u16(f, nr);
 	fill_send(f);
 	return 0;
@@ -161,23 +174,21 @@ int BPF_PROG(fill_generic, struct pt_regs *regs, long result)
 
 /* ------------------------------------------------------------------ processes */
 
-INLINE bool not_now(struct probe_settings *set, bool wanted)
+INLINE bool not_now(bool wanted)
 {
-	return !set || set->off || !wanted || (set->skip_pid && bpf_get_current_pid_tgid() >> 32 == set->skip_pid);
+	return !wanted || (settings.skip_pid && current_pid(current_task()) == settings.skip_pid);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 	struct mm_struct *mm;
 
-	if (not_now(set, set && set->exec) || task->flags & PF_KTHREAD)
+	if (not_now(settings.exec) || task->flags & PF_KTHREAD)
 		return 0;
 	if (!fill_begin(f, EV_SYSCALL_EXECVE_19_X, NPARAMS_SYSCALL_EXECVE_19_X))
 		return 0;
-	f->task = current_task();
 	f->compat = false;
 	mm = task_mm(f->task);
 	put_s64(f, 0);
@@ -185,7 +196,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	put_process(f, f->task);
 	put_env(f, mm);
 	put_program(f, f->task);
-	put_text(f, BPF_CORE_READ(bprm, filename), PATH_SIZE);
+	put_text(f, READ(bprm, filename), PATH_SIZE);
 	fill_send(f);
 	return 0;
 }
@@ -203,11 +214,11 @@ SUB int thread_alive(struct scratch *s)
 	if (w->from == w->left)
 		return 0;			/* round: nobody is */
 	t = (void *)((char *)at - bpf_core_field_offset(struct task_struct, thread_node));
-	if (!(BPF_CORE_READ(t, flags) & PF_EXITING)) {
-		w->count = BPF_CORE_READ(t, pid);
+	if (!(READ(t, flags) & PF_EXITING)) {
+		w->count = READ(t, pid);
 		return 0;
 	}
-	w->from = (__u64)BPF_CORE_READ(at, next);
+	w->from = (__u64)READ(at, next);
 	return 1;
 }
 
@@ -215,10 +226,10 @@ SUB int thread_alive(struct scratch *s)
 SUB int find_alive(struct fill *f, struct task_struct *task)
 {
 	struct walk *w = &f->s->walk;
-	struct list_head *head = MEMBER(BPF_CORE_READ(task, signal), struct signal_struct, thread_head);
+	struct list_head *head = MEMBER(READ(task, signal), struct signal_struct, thread_head);
 	int more = 1;
 
-	w->from = (__u64)BPF_CORE_READ(head, next);
+	w->from = (__u64)READ(head, next);
 	w->left = (__u64)head;
 	w->count = 0;
 	for (int i = 0; i < MAX_THREADS && more; i++)
@@ -232,13 +243,13 @@ SUB int subreaper_next(struct scratch *s)
 	struct walk *w = &s->walk;
 	struct task_struct *t = (void *)w->from;
 
-	if (BPF_CORE_READ(t, thread_pid, level) != w->left || t == (void *)w->names[1])
+	if (READ(t, thread_pid, level) != w->left || t == (void *)w->names[1])
 		return 0;
 	if (task_is_subreaper(t)) {
 		w->names[0] = t;
 		return -1;
 	}
-	w->from = (__u64)BPF_CORE_READ(t, real_parent);
+	w->from = (__u64)READ(t, real_parent);
 	return 1;
 }
 
@@ -252,14 +263,14 @@ SUB int find_reaper(struct fill *f, struct task_struct *task)
 	if (pid)
 		return pid;
 	ns = task_pidns(task, PIDTYPE_PID);
-	init = BPF_CORE_READ(ns, child_reaper);
+	init = READ(ns, child_reaper);
 	if (init == task)
 		return 0;
-	pid = BPF_CORE_READ(init, pid);
+	pid = READ(init, pid);
 	if (!task_has_subreaper(task))
 		return pid;
-	w->from = (__u64)BPF_CORE_READ(task, real_parent);
-	w->left = BPF_CORE_READ(task, thread_pid, level);
+	w->from = (__u64)READ(task, real_parent);
+	w->left = READ(task, thread_pid, level);
 	w->names[1] = init;
 	for (int i = 0; i < MAX_ANCESTORS && more == 1; i++)
 		more = subreaper_next(f->s);
@@ -277,24 +288,23 @@ SUB int find_reaper(struct fill *f, struct task_struct *task)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
-	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 	struct list_head *children;
 	struct task_struct *self;
 	__u32 code;
 
-	if (not_now(set, set && set->proc_exit))
+	if (not_now(settings.proc_exit))
 		return 0;
 	if (!fill_begin(f, EV_PROCEXIT_1_E, NPARAMS_PROCEXIT_1_E))
 		return 0;
-	f->task = self = current_task();
-	code = BPF_CORE_READ(self, exit_code);
+	self = f->task;
+	code = READ(self, exit_code);
 	put_s64(f, (__s32)code);
 	put_s64(f, code >> 8 & 0xff);
 	put_u8(f, (code & 0x7f) != 0 && (code & 0x7f) != 0x7f ? code & 0x7f : 0);
 	put_u8(f, (code & 0x80) != 0);
 	children = MEMBER(self, struct task_struct, children);
-	put_s64(f, BPF_CORE_READ(children, next) == children ? 0 : find_reaper(f, f->task));
+	put_s64(f, READ(children, next) == children ? 0 : find_reaper(f, f->task));
 	fill_send(f);
 	return 0;
 }
@@ -304,17 +314,16 @@ int BPF_PROG(process_exit, struct task_struct *task)
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 
-	if (!set || set->off || !set->sched_switch)
+	if (!settings.sched_switch)
 		return 0;
 	if (!fill_begin(f, EV_SCHEDSWITCH_6_E, NPARAMS_SCHEDSWITCH_6_E))
 		return 0;
 	f->task = prev;
-	put_s64(f, BPF_CORE_READ(next, pid));
-	put_u64(f, BPF_CORE_READ(prev, maj_flt));
-	put_u64(f, BPF_CORE_READ(prev, min_flt));
+	put_s64(f, READ(next, pid));
+	put_u64(f, READ(prev, maj_flt));
+	put_u64(f, READ(prev, min_flt));
 	put_memory(f);
 	fill_send(f);
 	return 0;
@@ -327,25 +336,24 @@ INLINE __s32 sender_of(int sig, struct kernel_siginfo *info)
 	       RT_MAX = 64 };
 
 	if (sig == SIGCHLD)
-		return BPF_CORE_READ(info, _sifields._sigchld._pid);
+		return READ(info, _sifields._sigchld._pid);
 	if (sig == SIGKILL || (sig >= RT_MIN && sig <= RT_MAX))
-		return BPF_CORE_READ(info, _sifields._kill._pid);
+		return READ(info, _sifields._kill._pid);
 	if ((sig == SIGHUP || sig == SIGINT || sig == SIGQUIT || sig == SIGTERM || sig == SIGTSTP) &&
-	    BPF_CORE_READ(info, si_code) <= 0)
-		return BPF_CORE_READ(info, _sifields._kill._pid);
+	    READ(info, si_code) <= 0)
+		return READ(info, _sifields._kill._pid);
 	return 0;
 }
 
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(signal_deliver, int sig, struct kernel_siginfo *info, void *action)
 {
-	struct probe_settings *set = settings();
 	struct fill fill_, *f = &fill_;
 
-	if (not_now(set, set && set->signal_deliver) || !fill_begin(f, EV_SIGNALDELIVER_E, NPARAMS_SIGNALDELIVER_E))
+	if (not_now(settings.signal_deliver) || !fill_begin(f, EV_SIGNALDELIVER_E, NPARAMS_SIGNALDELIVER_E))
 		return 0;
 	put_s64(f, info ? sender_of(sig, info) : 0);
-	put_s64(f, (__u32)bpf_get_current_pid_tgid());
+	put_s64(f, current_tid(f->task));
 	put_u8(f, sig);
 	fill_send(f);
 	return 0;
@@ -355,7 +363,7 @@ INLINE int fault(bool wanted, unsigned long address, struct pt_regs *regs, unsig
 {
 	struct fill fill_, *f = &fill_;
 
-	if (not_now(settings(), wanted) || !fill_begin(f, EV_PAGE_FAULT_E, NPARAMS_PAGE_FAULT_E))
+	if (not_now(wanted) || !fill_begin(f, EV_PAGE_FAULT_E, NPARAMS_PAGE_FAULT_E))
 		return 0;
 	put_u64(f, address);
 	put_u64(f, regs->ip);
@@ -369,13 +377,11 @@ INLINE int fault(bool wanted, unsigned long address, struct pt_regs *regs, unsig
 SEC("tp_btf/page_fault_user")
 int BPF_PROG(fault_user, unsigned long address, struct pt_regs *regs, unsigned long code)
 {
-	struct probe_settings *set = settings();
-	return fault(set && set->fault_user, address, regs, code);
+	return fault(settings.fault_user, address, regs, code);
 }
 
 SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long code)
 {
-	struct probe_settings *set = settings();
-	return fault(set && set->fault_kernel, address, regs, code);
+	return fault(settings.fault_kernel, address, regs, code);
 }

@@ -5,11 +5,24 @@
 
 #include "maps.bpf.h"
 
+/* Where the next value goes. By its type the compiler takes it to be aligned, and stores whole words; of bytes that it sees
+ * declared it would store one after the other. */
+INLINE void *value_at(struct fill *f)
+{
+	return &f->s->data[f->pos & DATA_MASK];
+}
+
+INLINE void *len_at(struct fill *f)
+{
+	return &f->s->data[f->lens & 511];
+}
+
 /* Writes without a length: parts of a parameter. */
 #define RAW(name, type) \
 	INLINE void raw_##name(struct fill *f, type v) \
 	{ \
-		*(type *)&f->s->data[f->pos & DATA_MASK] = v; \
+		type *at = value_at(f); \
+		*at = v; \
 		f->pos += sizeof v; \
 	}
 RAW(u8, __u8)
@@ -20,7 +33,9 @@ RAW(u64, __u64)
 
 INLINE void put_len(struct fill *f, __u32 len)
 {
-	*(__u16 *)&f->s->data[f->lens & 511] = len;
+	__u16 *at = len_at(f);
+
+	*at = len;
 	f->lens += 2;
 }
 

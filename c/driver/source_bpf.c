@@ -280,7 +280,7 @@ struct source *source_bpf_open(const struct source_options *options, struct err 
 	s->ncpus = (uint32_t)ncpus;
 	if (load(s, !options->no_tasks, err) < 0)
 		goto fail;
-	s->settings = map_memory(s, "settings_map", sizeof *s->settings, PROT_READ | PROT_WRITE);
+	s->settings = map_memory(s, ".data.settings", sizeof *s->settings, PROT_READ | PROT_WRITE);
 	s->counters = map_memory(s, "counters", s->ncpus * sizeof *s->counters, PROT_READ);
 	if (!s->settings || !s->counters) {
 		err_set(err, errno, "cannot map the memory of eBPF programs: %s", strerror(errno));
@@ -337,6 +337,11 @@ static int bpf_want(struct source *src, const bool codes[SC_COUNT], struct err *
 
 #define SYSCALL(nr, sc, exit_event, flags) set->wanted[nr] = codes[SC_##sc] ? call_wanted(SC_##sc) : 0;
 #include "syscalls.def"
+	for (uint32_t nr = 0; nr < PROBE_MAX_NR; nr++) {
+		uint32_t other = set->compat[nr];
+
+		set->look[nr] = nr == PROBE_SOCKETCALL || set->wanted[nr] || (other < PROBE_MAX_NR && set->wanted[other]);
+	}
 	set->exec = codes[SC_EXECVE] || codes[SC_EXECVEAT];
 	set->proc_exit = codes[SC_SCHED_PROCESS_EXIT];
 	set->sched_switch = codes[SC_SCHED_SWITCH];

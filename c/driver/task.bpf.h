@@ -11,14 +11,14 @@ enum { PF_EXITING = 4, PF_KTHREAD = 0x200000 };
 
 INLINE struct mm_struct *task_mm(struct task_struct *t)
 {
-	return BPF_CORE_READ(t, mm);
+	return READ(t, mm);
 }
 
 enum { PAGE_KB_SHIFT = 2 };		/* pages of 4 KiB to KiB */
 
 INLINE __u32 mm_size(struct mm_struct *mm)
 {
-	return mm ? BPF_CORE_READ(mm, total_vm) << PAGE_KB_SHIFT : 0;
+	return mm ? READ(mm, total_vm) << PAGE_KB_SHIFT : 0;
 }
 
 INLINE __u32 mm_rss(struct mm_struct *mm)
@@ -34,17 +34,14 @@ INLINE __u32 mm_swap(struct mm_struct *mm)
 
 INLINE struct pid *task_pid(struct task_struct *t, enum pid_type type)
 {
-	struct pid **pids = MEMBER(BPF_CORE_READ(t, signal), struct signal_struct, pids), *p = NULL;
+	struct pid **pids = MEMBER(READ(t, signal), struct signal_struct, pids);
 
-	if (type == PIDTYPE_PID)
-		return BPF_CORE_READ(t, thread_pid);
-	bpf_probe_read_kernel(&p, sizeof p, &pids[type]);
-	return p;
+	return type == PIDTYPE_PID ? READ(t, thread_pid) : READ_POINTER(&pids[type]);
 }
 
 INLINE __s64 pid_global(struct pid *p)
 {
-	return p ? BPF_CORE_READ(p, numbers[0].nr) : 0;
+	return p ? READ(p, numbers[0].nr) : 0;
 }
 
 /* level: not more than the pid's own. */
@@ -53,14 +50,14 @@ INLINE struct upid pid_at(struct pid *p, unsigned int level)
 	struct upid u = { 0 };
 	struct upid *at = (void *)((char *)MEMBER(p, struct pid, numbers) + level * bpf_core_type_size(struct upid));
 
-	u.nr = BPF_CORE_READ(at, nr);
-	u.ns = BPF_CORE_READ(at, ns);
+	u.nr = READ(at, nr);
+	u.ns = READ(at, ns);
 	return u;
 }
 
 INLINE struct upid pid_innermost(struct pid *p)
 {
-	return pid_at(p, BPF_CORE_READ(p, level));
+	return pid_at(p, READ(p, level));
 }
 
 /* The number as processes of its own namespace see it. */
@@ -104,41 +101,39 @@ INLINE __u32 dev_wire(__u32 dev)
 
 INLINE __u32 task_tty(struct task_struct *t)
 {
-	struct tty_struct *tty = BPF_CORE_READ(t, signal, tty);
-	struct tty_driver *driver = tty ? BPF_CORE_READ(tty, driver) : NULL;
+	struct tty_struct *tty = READ(t, signal, tty);
+	struct tty_driver *driver = tty ? READ(tty, driver) : NULL;
 
 	if (!driver)
 		return 0;
-	return dev_wire((BPF_CORE_READ(driver, major) << 20 | BPF_CORE_READ(driver, minor_start)) +
-			BPF_CORE_READ(tty, index));
+	return dev_wire((READ(driver, major) << 20 | READ(driver, minor_start)) +
+			READ(tty, index));
 }
 
 enum { CHILD_IN_PIDNS = 1 << 29 };
 
 INLINE bool task_in_pidns(struct task_struct *t)
 {
-	return BPF_CORE_READ(task_pidns(t, PIDTYPE_PID), level) != 0;
+	return READ(task_pidns(t, PIDTYPE_PID), level) != 0;
 }
 
 /* ------------------------------------------------------------------ files */
 
 INLINE struct file *file_of(struct task_struct *t, __s32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
-	struct file **files, *file = NULL;
+	struct fdtable *table = READ(t, files, fdt);
+	struct file **files;
 
-	if (fd < 0 || !table || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+	if (fd < 0 || !table || (__u32)fd >= READ(table, max_fds))
 		return NULL;
-	files = BPF_CORE_READ(table, fd);
-	if (files)
-		bpf_probe_read_kernel(&file, sizeof file, &files[fd]);
-	return file;
+	files = READ(table, fd);
+	return files ? READ_POINTER(&files[fd]) : NULL;
 }
 
 INLINE __u64 fd_inode(struct task_struct *t, __s32 fd)
 {
 	struct file *file = file_of(t, fd);
-	return file ? BPF_CORE_READ(file, f_inode, i_ino) : 0;
+	return file ? READ(file, f_inode, i_ino) : 0;
 }
 
 enum layer { LAYER_NONE, LAYER_LOWER, LAYER_UPPER };
@@ -147,13 +142,13 @@ enum layer { LAYER_NONE, LAYER_LOWER, LAYER_UPPER };
  * the file system's own inode. */
 INLINE enum layer file_layer(struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry), *upper = NULL;
-	char *inode = (char *)BPF_CORE_READ(dentry, d_inode);
+	struct dentry *dentry = READ(file, f_path.dentry), *upper;
+	char *inode = (char *)READ(dentry, d_inode);
 
-	if (BPF_CORE_READ(dentry, d_sb, s_magic) != 0x794c7630)
+	if (READ(dentry, d_sb, s_magic) != 0x794c7630)
 		return LAYER_NONE;
-	bpf_probe_read_kernel(&upper, sizeof upper, inode + bpf_core_type_size(struct inode));
-	return upper && BPF_CORE_READ(upper, d_inode, i_ino) ? LAYER_UPPER : LAYER_LOWER;
+	upper = READ_POINTER(inode + bpf_core_type_size(struct inode));
+	return upper && READ(upper, d_inode, i_ino) ? LAYER_UPPER : LAYER_LOWER;
 }
 
 INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
@@ -163,14 +158,14 @@ INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
 	struct inode *inode;
 
 	if (fd == 0 && (file = file_of(t, 0)))
-		o.created = BPF_CORE_READ(file, f_mode) & (1 << 20);
+		o.created = READ(file, f_mode) & (1 << 20);
 	if (fd <= 0 || !file)
 		return o;
-	inode = BPF_CORE_READ(file, f_inode);
-	o.dev = dev_wire(BPF_CORE_READ(inode, i_sb, s_dev));
-	o.ino = BPF_CORE_READ(inode, i_ino);
+	inode = READ(file, f_inode);
+	o.dev = dev_wire(READ(inode, i_sb, s_dev));
+	o.ino = READ(inode, i_ino);
 	o.layer = file_layer(file);
-	o.created = BPF_CORE_READ(file, f_mode) & (1 << 20);
+	o.created = READ(file, f_mode) & (1 << 20);
 	return o;
 }
 

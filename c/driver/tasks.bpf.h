@@ -54,7 +54,7 @@ INLINE void entry_send(struct scratch *s, __u64 end, struct seq_file *seq)
 
 INLINE bool is_unhashed(struct dentry *dentry)
 {
-	return !BPF_CORE_READ(dentry, d_hash.pprev);
+	return !READ(dentry, d_hash.pprev);
 }
 
 /* What a text was like that was written at `pos` and is to begin there. */
@@ -73,8 +73,8 @@ INLINE struct text text_of(__u64 pos, __u64 result)
 APART __u64 write_path(__u64 path_at, __u64 pos)
 {
 	struct path *path = (void *)path_at;
-	struct dentry *dentry = BPF_CORE_READ(path, dentry), *end;
-	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = READ(path, dentry), *end;
+	struct vfsmount *mnt = READ(path, mnt);
 	struct fill fill_, *f = &fill_;
 	struct mount *top;
 	struct walk *w;
@@ -90,11 +90,11 @@ APART __u64 write_path(__u64 path_at, __u64 pos)
 	len = f->pos - pos;
 	if (len > PATH_SIZE)
 		return (__u64)TEXT_TOO_LONG << 32;
-	if (BPF_CORE_READ(dentry, d_parent) == dentry)
-		return len | (BPF_CORE_READ(mnt, mnt_root) == dentry ? 0 : (__u64)TEXT_BARE << 32);
+	if (READ(dentry, d_parent) == dentry)
+		return len | (READ(mnt, mnt_root) == dentry ? 0 : (__u64)TEXT_BARE << 32);
 	end = w->dentry;
 	top = w->mnt;
-	if (BPF_CORE_READ(end, d_parent) != end && (end != w->mnt_root || BPF_CORE_READ(top, mnt_parent) != top))
+	if (READ(end, d_parent) != end && (end != w->mnt_root || READ(top, mnt_parent) != top))
 		return (__u64)TEXT_ASK << 32;
 	return len | (is_unhashed(dentry) ? (__u64)TEXT_DELETED << 32 : 0);
 }
@@ -105,39 +105,39 @@ APART __u64 write_path(__u64 path_at, __u64 pos)
 INLINE __s32 group_vnr(struct task_struct *task)
 {
 	struct pid *own = task_pid(task, PIDTYPE_PID), *group = task_pid(task, PIDTYPE_PGID);
-	__u32 level = own ? BPF_CORE_READ(own, level) : 0;
+	__u32 level = own ? READ(own, level) : 0;
 
-	return group && level <= BPF_CORE_READ(group, level) ? pid_at(group, level).nr : 0;
+	return group && level <= READ(group, level) ? pid_at(group, level).nr : 0;
 }
 
 INLINE void entry_numbers(struct task_entry *e, struct task_struct *task)
 {
 	enum { RLIMIT_NOFILE = 7 };
 	struct mm_struct *mm = task_mm(task);
-	__u64 pages = mm ? BPF_CORE_READ(mm, total_vm) : 0;
+	__u64 pages = mm ? READ(mm, total_vm) : 0;
 
-	e->tid = BPF_CORE_READ(task, pid);
-	e->pid = BPF_CORE_READ(task, tgid);
-	e->ptid = BPF_CORE_READ(task, real_parent, tgid);
+	e->tid = READ(task, pid);
+	e->pid = READ(task, tgid);
+	e->ptid = READ(task, real_parent, tgid);
 	e->sid = pid_global(task_pid(task, PIDTYPE_SID));
 	e->pgid = pid_global(task_pid(task, PIDTYPE_PGID));
 	e->vpgid = group_vnr(task);
 	e->vtid = task_vnr(task, PIDTYPE_PID);
 	e->vpid = task_vnr(task, PIDTYPE_TGID);
-	e->uid = BPF_CORE_READ(task, cred, euid.val);
-	e->gid = BPF_CORE_READ(task, cred, egid.val);
+	e->uid = READ(task, cred, euid.val);
+	e->gid = READ(task, cred, egid.val);
 	e->loginuid = task_loginuid(task);
 	e->tty = task_tty(task);
 	e->vm_size = pages < (__u32)-1 >> PAGE_KB_SHIFT ? pages << PAGE_KB_SHIFT : (__u32)-1;
 	e->vm_rss = mm_rss(mm);
 	e->vm_swap = mm_swap(mm);
 	e->flags = mm ? TASK_HAS_MEMORY : 0;
-	e->nthreads = BPF_CORE_READ(task, signal, nr_threads);
-	e->faults_major = BPF_CORE_READ(task, maj_flt);
-	e->faults_minor = BPF_CORE_READ(task, min_flt);
-	e->group_major = BPF_CORE_READ(task, signal, maj_flt);
-	e->group_minor = BPF_CORE_READ(task, signal, min_flt);
-	e->fdlimit = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
+	e->nthreads = READ(task, signal, nr_threads);
+	e->faults_major = READ(task, maj_flt);
+	e->faults_minor = READ(task, min_flt);
+	e->group_major = READ(task, signal, maj_flt);
+	e->group_minor = READ(task, signal, min_flt);
+	e->fdlimit = READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	e->cap_inheritable = task_caps(task, cap_inheritable);
 	e->cap_permitted = task_caps(task, cap_permitted);
 	e->cap_effective = task_caps(task, cap_effective);
@@ -152,19 +152,19 @@ APART __u32 program_flags(__u64 task, __u64 file)
 
 INLINE void entry_program(struct task_entry *e, struct task_struct *task, struct file *file)
 {
-	struct inode *inode = file ? BPF_CORE_READ(file, f_inode) : NULL;
+	struct inode *inode = file ? READ(file, f_inode) : NULL;
 	struct pid_namespace *ns = task_pidns(task, PIDTYPE_TGID);
 
-	e->exe_flags = program_flags((__u64)task, (__u64)file);
-	e->exe_ino = inode ? BPF_CORE_READ(inode, i_ino) : 0;
+	e->exe_flags = program_flags((__u64)task, (__u64)as_number(file));
+	e->exe_ino = inode ? READ(inode, i_ino) : 0;
 	e->exe_ctime = inode ? inode_ctime(inode) : 0;
 	e->exe_mtime = inode ? inode_mtime(inode) : 0;
-	e->space_start = ns && BPF_CORE_READ(ns, level) ? BPF_CORE_READ(ns, child_reaper, start_time) : 0;
+	e->space_start = ns && READ(ns, level) ? READ(ns, child_reaper, start_time) : 0;
 }
 
 INLINE __u64 entry_text(struct task_entry *e, __u32 which, struct path *path, __u64 pos)
 {
-	struct text t = text_of(pos, write_path((__u64)path, pos));
+	struct text t = text_of(pos, write_path((__u64)as_number(path), pos));
 
 	e->text_len[which] = t.len;
 	e->text_flags[which] = t.flags;
@@ -216,14 +216,14 @@ int each_task(struct bpf_iter__task *ctx)
 	struct fs_struct *fs;
 	struct file *file;
 
-	if (!task || !s || BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (!task || !s || READ(task, flags) & PF_KTHREAD)
 		return 0;
 	e = (struct task_entry *)s->data;
 	__builtin_memset(e, 0, sizeof *e);
 	entry_numbers(e, task);
 	if (e->flags & TASK_HAS_MEMORY && e->tid == e->pid) {
-		file = BPF_CORE_READ(task, mm, exe_file);
-		fs = BPF_CORE_READ(task, fs);
+		file = READ(task, mm, exe_file);
+		fs = READ(task, fs);
 		entry_program(e, task, file);
 		if (file)
 			pos = entry_text(e, TASK_EXEPATH, MEMBER(file, struct file, f_path), pos);
@@ -240,10 +240,10 @@ int each_task(struct bpf_iter__task *ctx)
 
 INLINE bool is_cloexec(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	unsigned long *bits = table ? BPF_CORE_READ(table, close_on_exec) : NULL, word = 0;
+	struct fdtable *table = READ(task, files, fdt);
+	unsigned long *bits = table ? READ(table, close_on_exec) : NULL, word = 0;
 
-	if (!bits || fd >= BPF_CORE_READ(table, max_fds))
+	if (!bits || fd >= READ(table, max_fds))
 		return false;
 	bpf_probe_read_kernel(&word, sizeof word, &bits[fd / 64]);
 	return word >> (fd & 63) & 1;
@@ -253,8 +253,8 @@ INLINE bool is_cloexec(struct task_struct *task, __u32 fd)
 INLINE void entry_unix(struct scratch *s, struct fd_entry *e, struct sock *sk)
 {
 	enum { NAME_MAX = 108 };
-	struct unix_address *addr = BPF_CORE_READ((struct unix_sock *)sk, addr);
-	__s32 len = addr ? BPF_CORE_READ(addr, len) - 2 : 0;
+	struct unix_address *addr = READ((struct unix_sock *)sk, addr);
+	__s32 len = addr ? READ(addr, len) - 2 : 0;
 
 	e->unix_addr = (__u64)sk;
 	if (len <= 0 || len > NAME_MAX + 1)
@@ -265,31 +265,31 @@ INLINE void entry_unix(struct scratch *s, struct fd_entry *e, struct sock *sk)
 
 INLINE void entry_inet(struct fd_entry *e, struct sock *sk)
 {
-	__u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	__u16 port = READ(sk, __sk_common.skc_dport);
 
 	if (e->family == FD_ENTRY_INET) {
-		*(__u32 *)e->here = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)e->there = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		*(__u32 *)e->here = READ(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)e->there = READ(sk, __sk_common.skc_daddr);
 	} else {
 		bpf_core_read(e->here, sizeof e->here, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(e->there, sizeof e->there, &sk->__sk_common.skc_v6_daddr);
 	}
-	e->here_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	e->here_port = READ(sk, __sk_common.skc_num);
 	e->there_port = port >> 8 | port << 8;
 }
 
 INLINE void entry_socket(struct scratch *s, struct fd_entry *e, struct file *file)
 {
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-	struct sock *sk = socket ? BPF_CORE_READ(socket, sk) : NULL;
+	struct socket *socket = READ(file, private_data);
+	struct sock *sk = socket ? READ(socket, sk) : NULL;
 
 	e->flags |= FD_ENTRY_SOCKET;
 	if (!sk)
 		return;
-	e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	e->protocol = BPF_CORE_READ(sk, sk_protocol);
-	e->type = BPF_CORE_READ(sk, sk_type);
-	e->tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	e->family = READ(sk, __sk_common.skc_family);
+	e->protocol = READ(sk, sk_protocol);
+	e->type = READ(sk, sk_type);
+	e->tcp_state = READ(sk, __sk_common.skc_state);
 	if (e->family == FD_ENTRY_UNIX)
 		entry_unix(s, e, sk);
 	else if (e->family == FD_ENTRY_INET || e->family == FD_ENTRY_INET6)
@@ -317,19 +317,19 @@ int each_fd(struct bpf_iter__task_file *ctx)
 	__u32 fd = ctx->fd;
 
 	/* threads with descriptors of their own are not told apart from their process */
-	if (!task || !file || !s || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (!task || !file || !s || READ(task, pid) != READ(task, tgid))
 		return 0;
 	e = (struct fd_entry *)s->data;
 	__builtin_memset(e, 0, sizeof *e);
-	inode = BPF_CORE_READ(file, f_inode);
-	e->pid = BPF_CORE_READ(task, tgid);
+	inode = READ(file, f_inode);
+	e->pid = READ(task, tgid);
 	e->fd = fd;
-	e->open_flags = BPF_CORE_READ(file, f_flags);
+	e->open_flags = READ(file, f_flags);
 	e->flags = is_cloexec(task, fd) ? FD_ENTRY_CLOEXEC : 0;
-	e->mode = BPF_CORE_READ(inode, i_mode);
-	e->ino = BPF_CORE_READ(inode, i_ino);
-	e->dev = dev_wire(BPF_CORE_READ(inode, i_sb, s_dev));
-	e->magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	e->mode = READ(inode, i_mode);
+	e->ino = READ(inode, i_ino);
+	e->dev = dev_wire(READ(inode, i_sb, s_dev));
+	e->magic = READ(inode, i_sb, s_magic);
 	if (e->magic == SOCKFS_MAGIC)
 		entry_socket(s, e, file);
 	else
