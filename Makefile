@@ -38,7 +38,7 @@ ARGPARSE  := /usr/share/lua/5.1/argparse.lua
 CDEF      := $(B)/ffi.cdef
 TESTS     := $(patsubst test/%.c,$(B)/test/%,$(wildcard test/test_*.c))
 
-.PHONY: all deps demo check check-kernels bench bench-live fuzz install uninstall deb clean help
+.PHONY: all deps demo check check-kernels bench bench-live soak fuzz install uninstall deb clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -51,6 +51,7 @@ help:
 	@echo 'make check      every test; SAN=1 alone builds with sanitizers'
 	@echo 'make check-kernels   the live tests on 5.10, 6.1, 6.12 and the newest kernel of Debian, in QEMU'
 	@echo 'make bench-live what watching live costs, as root: ns per system call, drops, memory'
+	@echo 'make soak       watch a storm of system calls and forks for SECONDS=$(SECONDS), sanitized: no error, memory flat'
 	@echo 'make bench      events per second, beside a yardstick in the same run'
 	@echo 'make fuzz       fuzz the parsers (FUZZ_SECONDS=600 each)'
 	@echo 'make install    below DESTDIR, PREFIX ($(PREFIX)), SYSCONF ($(SYSCONF)); make uninstall takes it away'
@@ -181,6 +182,12 @@ bench: all
 
 bench-live: all $(LIVE_TESTS)
 	$(Q)test/bench-live $(B)/falco $(B)/test/storm
+
+# long enough for whatever grows to show
+SECONDS ?= 1440
+soak:
+	$(Q)$(MAKE) --no-print-directory SAN=1 all test-programs
+	$(Q)test/live/soak build/san/falco build/san/test/storm $(SECONDS)
 
 FUZZ_SECONDS ?= 600
 fuzz: deps

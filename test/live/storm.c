@@ -2,17 +2,22 @@
 /*
  * A storm of system calls on one CPU:
  *
- *	storm CPU WHAT ROUNDS		getppid | readwrite | openclose | forkexec
+ *	storm CPU WHAT ROUNDS		getppid | readwrite | openclose | forkexec | forkbomb | churn
  *
+ * A round of forkbomb is a tree of 363 processes, of churn a new name for the thread and descriptors of several kinds.
  * Prints the nanoseconds that one round took on average, and how many system calls one round of it is. `storm exit` is
  * what forkexec starts.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,6 +55,63 @@ static void one_forkexec(void)
 	waitpid(pid, NULL, 0);
 }
 
+static void grow_tree(int depth)
+{
+	enum { CHILDREN = 3 };
+
+	for (int i = 0; i < CHILDREN && depth > 0; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			grow_tree(depth - 1);
+			_exit(0);
+		}
+		/* half of them are waited for at once; of the others their parent's end makes orphans */
+		if (pid > 0 && i % 2)
+			waitpid(pid, NULL, 0);
+	}
+}
+
+static void one_forkbomb(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		grow_tree(5);
+		while (wait(NULL) > 0)
+			;
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* No two rounds have the same names. */
+static void one_churn(void)
+{
+	static unsigned n;
+	struct sockaddr_in closed = { .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	char name[64], renamed[80];
+	int fds[4];
+
+	n++;
+	snprintf(name, sizeof name, "/tmp/falco-storm-%d-%u", (int)getpid(), n);
+	snprintf(renamed, sizeof renamed, "%s-renamed", name);
+	prctl(PR_SET_NAME, name + 5 + strlen(name) / 2);
+	close(open(name, O_RDWR | O_CREAT, 0600));
+	rename(name, renamed);
+	unlink(renamed);
+	close(memfd_create(name, 0));
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && pipe(fds + 2) == 0)
+		for (int i = 0; i < 4; i++)
+			close(fds[i]);
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	connect(fds[0], (struct sockaddr *)&closed, sizeof closed);
+	close(dup(fds[0]));
+	close(fds[0]);
+}
+
 static const struct {
 	const char *name;
 	void (*round)(void);
@@ -59,6 +121,8 @@ static const struct {
 	{ "readwrite", one_readwrite, 2 },
 	{ "openclose", one_openclose, 2 },
 	{ "forkexec", one_forkexec, 1 },
+	{ "forkbomb", one_forkbomb, 1 },
+	{ "churn", one_churn, 20 },
 };
 
 static double now_ns(void)
