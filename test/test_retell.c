@@ -197,13 +197,36 @@ static struct fd_rec *told_fd(int64_t tid, int64_t fd)
 	return fdtable_get(thread_find(told.threads, tid)->fds, fd);
 }
 
-static uint32_t tell_fd(int64_t fd, const struct fd_draft *d)
+/* Who watches has what a reader has. */
+static void expect_learnt(int64_t fd, const struct fd_draft *d)
+{
+	const struct fd_rec *rec = told_fd(10, fd);
+
+	assert_non_null(rec);
+	assert_int_equal(fd_is_file(rec) ? FD_FILE_V2 : rec->d.type, d->type == FD_FILE ? FD_FILE_V2 : d->type);
+	assert_int_equal(rec->d.name.len, d->name.len);
+	assert_memory_equal(rec->d.name.p, d->name.p, d->name.len);
+	assert_int_equal(rec->d.ino, d->ino);
+	assert_int_equal(rec->d.dev, d->dev);
+	assert_int_equal(rec->d.pid, d->pid);
+	assert_int_equal(rec->d.l4, d->l4);
+	assert_int_equal(rec->d.bits, d->bits);
+	assert_int_equal(rec->d.unix_src | rec->d.unix_dst, 0);
+	assert_memory_equal(&rec->d.addr, &d->addr, sizeof d->addr);
+}
+
+static uint32_t tell_fd(int64_t fd, const struct fd_draft *found)
 {
 	struct retelling r = { .arena = &arena };
+	struct fd_draft d = *found;
+	char name[RETELL_NAME];
 	uint32_t step = 0;
 
-	for (; retell_fd(&r, step, 10, fd, d, 1000); step++)
+	retell_learnt(&d, STR(""), name);
+	for (; retell_fd(&r, step, 10, fd, &d, 1000); step++)
 		play(&r.rec);
+	if (step)
+		expect_learnt(fd, &d);
 	return step;
 }
 
@@ -211,9 +234,19 @@ static void descriptors(void **state)
 {
 	struct fd_draft file = { .type = FD_FILE_V2, .name = STR("/etc/passwd"), .dev = 5, .ino = 77, .openflags = 1 },
 			dir = { .type = FD_DIRECTORY, .name = STR("/etc") },
+			fifo = { .type = FD_FIFO, .name = STR("/run/a fifo"), .ino = 4 },
 			v4 = { .type = FD_IPV4, .l4 = L4_TCP, .addr = { { 127, 0, 0, 1 }, { 10, 0, 0, 2 }, 4000, 443 } },
 			v6 = { .type = FD_IPV6, .l4 = L4_UDP, .addr = { { [15] = 1 }, { 32, 1, [15] = 2 }, 53, 5353 } },
-			pipe = { .type = FD_FIFO };
+			mapped = { .type = FD_IPV6, .l4 = L4_TCP, .ino = 9,
+				   .addr = { { [10] = 255, 255, 10, 0, 0, 1 }, { [10] = 255, 255, 10, 0, 0, 2 }, 4, 5 } },
+			l4 = { .type = FD_IPV4_LISTEN, .l4 = L4_TCP, .addr = { .dst = { 127, 0, 0, 1 }, .dport = 80 } },
+			l6 = { .type = FD_IPV6_LISTEN, .l4 = L4_UDP, .addr = { .dst = { [15] = 1 }, .dport = 53 } },
+			unix_named = { .type = FD_UNIX, .name = STR("/run/docker.sock"), .ino = 3, .unix_src = 5 },
+			unix_bare = { .type = FD_UNIX, .ino = 3, .unix_src = 5 }, netlink = { .type = FD_NETLINK, .ino = 8 },
+			pipe = { .type = FD_FIFO, .name = STR("pipe:[12]"), .ino = 12 },
+			memfd = { .type = FD_MEMFD, .name = STR("/memfd:secret (deleted)"), .ino = 6 },
+			pidfd = { .type = FD_PIDFD, .pid = 4321, .ino = 2 }, strange = { .type = FD_UNSUPPORTED };
+	static const uint8_t plain[] = { FD_EVENT, FD_SIGNALFD, FD_TIMERFD, FD_INOTIFY, FD_EVENTPOLL, FD_USERFAULTFD, FD_IO_URING, FD_BPF };
 	struct fd_rec *rec;
 
 	tell(&parent);
@@ -224,14 +257,30 @@ static void descriptors(void **state)
 	assert_int_equal(rec->d.dev, 5);
 	assert_int_equal(tell_fd(4, &dir), 1);
 	assert_int_equal(told_fd(10, 4)->d.type, FD_DIRECTORY);
+	assert_int_equal(tell_fd(4, &fifo), 1);
 	assert_int_equal(tell_fd(5, &v4), 2);
 	assert_non_null(rec = told_fd(10, 5));
 	assert_str(rec->d.name, "127.0.0.1:4000->10.0.0.2:443");
 	assert_int_equal(rec->d.l4, L4_TCP);
 	assert_int_equal(tell_fd(6, &v6), 2);
 	assert_int_equal(told_fd(10, 6)->d.type, FD_IPV6);
-	assert_int_equal(told_fd(10, 6)->d.l4, L4_UDP);
-	assert_int_equal(tell_fd(7, &pipe), 0);
+	assert_int_equal(tell_fd(7, &mapped), 2);
+	assert_str(told_fd(10, 7)->d.name, "10.0.0.1:4->10.0.0.2:5");
+	assert_int_equal(tell_fd(8, &l4), 2);
+	assert_str(told_fd(10, 8)->d.name, "127.0.0.1:80");
+	assert_int_equal(tell_fd(9, &l6), 2);
+	assert_int_equal(tell_fd(10, &unix_named), 2);
+	assert_str(told_fd(10, 10)->d.name, "/run/docker.sock");
+	assert_int_equal(tell_fd(11, &unix_bare), 1);
+	assert_int_equal(tell_fd(12, &netlink), 1);
+	assert_int_equal(tell_fd(13, &pipe), 1);
+	assert_int_equal(tell_fd(14, &memfd), 1);
+	assert_str(told_fd(10, 14)->d.name, "secret");
+	assert_int_equal(tell_fd(15, &pidfd), 1);
+	assert_int_equal(told_fd(10, 15)->d.pid, 4321);
+	for (uint32_t i = 0; i < sizeof plain; i++)
+		assert_int_equal(tell_fd(20 + i, &(struct fd_draft){ .type = plain[i], .ino = 1 }), 1);
+	assert_int_equal(tell_fd(30, &strange), 0);
 }
 
 static void no_memory(void **state)

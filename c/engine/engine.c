@@ -10,6 +10,7 @@
 #include "load.h"
 #include "parse.h"
 #include "record.h"
+#include "retell.h"
 #include "ruleset.h"
 #include "runtime.h"
 #include "scap.h"
@@ -108,16 +109,23 @@ static int met_proc(void *ctx, const struct scap_proc *p)
 	return state.proc(state.ctx, p);
 }
 
-static int met_fd(void *ctx, int64_t tid, int64_t fd, const struct fd_draft *d)
+/* Not by way of the lists' loader: what is seen here is what a reader of the recording sees. */
+static int met_fd(void *ctx, int64_t tid, int64_t fd, const struct fd_draft *found)
 {
 	struct engine *eng = ctx;
-	struct scap_sink state = load_sink(&eng->st);
+	struct thread *t = thread_find(eng->st.threads, tid);
+	struct fd_draft d = *found;
+	char name[RETELL_NAME];
 
+	if (!t)
+		return 0;
+	retell_learnt(&d, host_root(&eng->st.host), name);
 	if (eng->recorder)
-		recorder_met_fd(eng->recorder, tid, fd, d, eng->rec.ts);
+		recorder_met_fd(eng->recorder, tid, fd, &d, eng->rec.ts);
 	if (eng->window.recorder)
-		recorder_met_fd(eng->window.recorder, tid, fd, d, eng->rec.ts);
-	return state.fd(state.ctx, tid, fd, d);
+		recorder_met_fd(eng->window.recorder, tid, fd, &d, eng->rec.ts);
+	fd_publish(eng->st.fds, &t->fds, fd, &d);
+	return 0;
 }
 
 int engine_open_live(struct engine *eng, const struct live_options *options, struct err *err)

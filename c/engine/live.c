@@ -126,6 +126,13 @@ static void look_up_thread(void *ctx, int64_t tid)
 	look_up(ctx, tid, ANCESTORS_LOOKED_UP);
 }
 
+static void look_up_fd(void *ctx, int64_t pid, int64_t fd)
+{
+	struct live *l = ctx;
+
+	procfs_lookup_fd(l->procfs, pid, fd, &l->sink);
+}
+
 /* ------------------------------------------------------------------ life */
 
 static struct source_options driver_options(const struct live_options *o)
@@ -160,7 +167,7 @@ struct live *live_open(const struct live_options *options, struct state *st, con
 	/* events first: what changes while /proc is read is told twice rather than not at all */
 	if (live_want(l, &options->want, err) < 0 || procfs_scan(l->procfs, sink, err) < 0)
 		goto fail;
-	l->lookup = (struct lookup){ .ctx = l, .thread = look_up_thread };
+	l->lookup = (struct lookup){ .ctx = l, .thread = look_up_thread, .fd = look_up_fd };
 	st->lookup = &l->lookup;
 	if (options->seconds)
 		l->deadline = monotonic_ns() + (uint64_t)options->seconds * 1000000000;

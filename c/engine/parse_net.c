@@ -460,8 +460,46 @@ static bool transferred(const struct evt *e)
 	return e->thread && e->fd && param_int(e, 0, &res) && res >= 0;
 }
 
+/*
+ * Descriptors that another process sent along (SCM_RIGHTS): the control data has their numbers, and only the host knows what
+ * they are. A recording tells them as events of their own, so a reader does not ask.
+ *
+ *	control data:	| u64 length | u32 level | u32 type | length - 16 bytes, and up to 8 to round |  and again
+ */
+static void look_up_received(struct evt *e, uint32_t control_param)
+{
+	enum { LEVEL_SOCKET = 1, TYPE_RIGHTS = 1, HEAD = 16 };
+	struct param p = event_param(e, control_param);
+	const struct lookup *host = e->st->lookup;
+	int64_t pid = e->thread->pid;
+
+	for (uint64_t at = 0, len; p.len - at >= HEAD; at += (len + 7) & ~7ull) {
+		uint32_t kind[2];
+
+		memcpy(&len, p.p + at, 8);
+		memcpy(kind, p.p + at + 8, 8);
+		if (len < HEAD || len > p.len - at)
+			return;
+		if (kind[0] == LEVEL_SOCKET && kind[1] == TYPE_RIGHTS) {
+			for (uint64_t i = HEAD; i + 4 <= len; i += 4) {
+				int32_t fd;
+
+				memcpy(&fd, p.p + at + i, 4);
+				host->fd(host->ctx, pid, fd);
+			}
+		}
+		if (((len + 7) & ~7ull) >= p.len - at)
+			return;
+	}
+}
+
 void parse_receive(struct evt *e)
 {
+	int64_t res;
+
+	if (e->st->lookup && (e->h.code == EV_SOCKET_RECVMSG_X || e->h.code == EV_SOCKET_RECVMMSG_X) && e->thread &&
+	    param_int(e, 0, &res) && res >= 0)
+		look_up_received(e, e->h.code == EV_SOCKET_RECVMSG_X ? 4 : 5);
 	int tuple = e->h.code == EV_SOCKET_RECVFROM_X ? 2
 		  : e->h.code == EV_SOCKET_RECVMSG_X ? 3
 		  : e->h.code == EV_SOCKET_RECVMMSG_X || e->h.code == EV_SOCKET_RECV_X ? 4 : -1;

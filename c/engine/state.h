@@ -27,10 +27,11 @@ struct aftermath {
 	int64_t fd_tid, fd_num;		/* the descriptor that was closed, and in whose table */
 };
 
-/* Asks the host about what events do not tell; NULL, or without a function: nobody can be asked. Both fill the state. */
+/* Asks the host about what events do not tell; NULL: nobody can be asked. Both fill the state. */
 struct lookup {
 	void *ctx;
 	void (*thread)(void *ctx, int64_t tid);
+	void (*fd)(void *ctx, int64_t pid, int64_t fd);
 };
 
 struct recent;				/* exits of the last seconds (parse_proc.c) */
