@@ -68,6 +68,27 @@ static void gone_for_long_enough(void **state)
 	purge_free(&p);
 }
 
+/* Ends are known to have been lost: nobody waits for minutes. */
+static void in_a_hurry(void **state)
+{
+	struct purge p = { .interval_ns = 300 * S, .patience_ns = 300 * S, .is_there = is_there };
+
+	add(1);
+	add(2);
+	dead[ndead++] = 2;
+	walk(&p, S);
+	purge_hurry(&p, 2 * S);
+	for (uint64_t now = 3; now < 40; now += 2)
+		walk(&p, now * S);
+	assert_null(thread_find(st.threads, 2));
+	assert_non_null(thread_find(st.threads, 1));
+	asked = 0;
+	for (uint64_t now = 60; now < 300; now += 10)
+		walk(&p, now * S);
+	assert_true(asked <= 2);		/* and then at leisure again */
+	purge_free(&p);
+}
+
 static void back_again(void **state)
 {
 	struct purge p = { .interval_ns = S, .patience_ns = 3 * S, .is_there = is_there };
@@ -139,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(gone_for_long_enough, setup, teardown),
+		cmocka_unit_test_setup_teardown(in_a_hurry, setup, teardown),
 		cmocka_unit_test_setup_teardown(back_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_in_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(ended_meanwhile, setup, teardown),

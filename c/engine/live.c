@@ -25,6 +25,7 @@ struct live {
 	uint32_t looked;		/* events since the clock was looked at */
 	uint64_t bad;			/* records that were none */
 	struct purge purge;		/* of threads whose end was lost */
+	uint64_t ends_lost, counted_ns;	/* as of the last look at the counters */
 };
 
 /* ------------------------------------------------------------------ records */
@@ -63,12 +64,28 @@ static bool is_there(void *ctx, int64_t tid)
 	return procfs_has(ctx, tid);
 }
 
+/* Counters of all CPUs are added up, so not too often. */
+static void look_at_losses(struct live *l, uint64_t now)
+{
+	enum { BETWEEN_NS = 1000000000 };
+	struct source_losses losses;
+
+	if (now - l->counted_ns < BETWEEN_NS)
+		return;
+	l->counted_ns = now;
+	source_losses(l->source, &losses);
+	if (losses.exits > l->ends_lost)
+		purge_hurry(&l->purge, now);
+	l->ends_lost = losses.exits;
+}
+
 /* Now and then, between two events. Is the time over? */
 static bool is_over(struct live *l)
 {
 	uint64_t now = monotonic_ns();
 
 	l->looked = 0;
+	look_at_losses(l, now);
 	purge_some(&l->purge, l->st->threads, now);
 	return l->deadline && now >= l->deadline;
 }

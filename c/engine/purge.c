@@ -7,6 +7,11 @@ struct gone {
 	uint64_t gen;
 };
 
+static uint64_t cut(const struct purge *p, uint64_t ns, uint64_t now)
+{
+	return now < p->hurry_until && ns > PURGE_HURRY_NS ? PURGE_HURRY_NS : ns;
+}
+
 static void forget(struct purge *p, int64_t tid)
 {
 	free(map_take(&p->gone, (uint64_t)tid));
@@ -32,7 +37,7 @@ static void look(struct purge *p, struct threads *threads, const struct thread *
 		forget(p, tid);
 	else if (!g && !p->is_there(p->ctx, tid))
 		remember(p, t, now);
-	else if (g && now - g->since_ns >= p->patience_ns) {
+	else if (g && now - g->since_ns >= cut(p, p->patience_ns, now)) {
 		forget(p, tid);
 		thread_remove(threads, tid);
 		p->removed++;
@@ -53,6 +58,14 @@ static void tidy(struct purge *p, const struct threads *threads)
 	}
 }
 
+/* Long enough for who is missed in the first walk to be taken out in the third. */
+void purge_hurry(struct purge *p, uint64_t now)
+{
+	if (now >= p->hurry_until && (!p->due || p->due > now + PURGE_HURRY_NS))
+		p->due = now + PURGE_HURRY_NS;
+	p->hurry_until = now + 4 * PURGE_HURRY_NS;
+}
+
 void purge_some(struct purge *p, struct threads *threads, uint64_t now)
 {
 	struct thread *t;
@@ -67,7 +80,7 @@ void purge_some(struct purge *p, struct threads *threads, uint64_t now)
 		if (!thread_next(threads, &p->at, &t)) {
 			tidy(p, threads);
 			p->at = 0;
-			p->due = now + p->interval_ns;
+			p->due = now + cut(p, p->interval_ns, now);
 			return;
 		}
 		if (t->tid > 0)
