@@ -42,7 +42,7 @@ end
 -- A recording of every call, and what was said of those that the rules need.
 local function compare(tool, watch, set, capture)
   local r = tool.run{ watch.falco, "-c", watch.config{ rules = set.rules, all_rules = set.all_rules }, "-o",
-    "engine.replay.capture_file=" .. capture, timeout = 120 }
+    "engine.replay.capture_file=" .. capture, timeout = 600 }
   tool.check_run(r, r.code == 0, "%s, replayed: %s", set.name, tool.how(r))
   local live, replayed = counted(set.alerts), counted(watch.alerts(r.out))
   for line, n in pairs(live) do
@@ -75,17 +75,17 @@ return function(tool, watch)
     set.job = watch.start{ "-c", watch.config{ rules = set.rules, live = true, all_rules = set.all_rules }, "-U" }
   end
   for _, set in ipairs(sets) do
-    if not tool.check(watch.wait_until_seen(set.job), "%s: nothing is seen after four minutes", set.name) then
+    if not tool.check(watch.wait_until_seen(set.job), "%s: nothing is seen", set.name) then
       tool.check_run(watch.stop(set.job), false, "%s", set.name)
       return
     end
   end
   -- the recorder does not tell when it sees, but its file grows then
-  local deadline = tool.now() + 240
+  local deadline = tool.now() + 900
   while size_of(capture) == 0 and tool.now() < deadline do watch.sleep(0.2) end
   watch.sleep(1)
 
-  local performed = tool.run{ "test/acts/run", timeout = 400, unpack(chosen) }
+  local performed = tool.run{ "test/acts/run", timeout = 1200, unpack(chosen) }
   local failed = performed.out:match("FAILED: .*") or performed.err
   tool.check(performed.code == 0, "test/acts/run %s: %s: %s", table.concat(chosen, " "), tool.how(performed), failed)
   local skipped = {}
@@ -99,7 +99,8 @@ return function(tool, watch)
       done[#done + 1] = act
     end
   end
-  watch.sleep(1)
+  for _, set in ipairs(sets) do watch.settle(set.job) end
+  watch.sleep(2)                                     -- nobody asks the recorder
   for _, set in ipairs(sets) do
     set.result = watch.stop(set.job)
     tool.check_run(set.result, set.result.code == 0, "%s, live: %s", set.name, tool.how(set.result))

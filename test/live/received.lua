@@ -71,7 +71,7 @@ return function(tool, watch)
   -- recvmsg is only seen because it is asked for
   local recorder = watch.start{ "record", "-w", capture }
   local job = watch.start{ "events", "--live", "-U", "-p", FORMAT, "(" .. CONDITION .. ") or (evt.type = recvmsg and proc.name = none)" }
-  local deadline = tool.now() + 240
+  local deadline = tool.now() + 900
   while tool.now() < deadline and watch.is_running(job) and (size(job.out_path) == 0 or size(capture) == 0) do act() end
   local before = size(job.out_path)
   act()

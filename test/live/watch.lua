@@ -7,6 +7,7 @@
 --                            all_rules: also rules that are off
 --   start(args)              falco with these arguments in the background, as of tool.start()
 --   wait_until_seen(job)     until an alert comes of what is done for that purpose; false: none did
+--   settle(job)              until it has seen what was done so far
 --   stop(job)                ends it with a signal: what tool.wait() gives
 --   alerts(text)             array of { rule =, act =, line = without times }, of acts only
 local ffi = require("ffi")
@@ -56,7 +57,7 @@ append_output:
   end
 
   function M.start(args)
-    local run = { falco, timeout = 300 }
+    local run = { falco, timeout = 1800 }
     for k, v in pairs(args) do
       if type(k) == "number" then run[k + 1] = v else run[k] = v end
     end
@@ -75,13 +76,24 @@ append_output:
 
   -- Loading takes a second or so here, and longer in an emulated machine.
   function M.wait_until_seen(job, seconds)
-    local deadline = tool.now() + (seconds or 240)
+    local deadline = tool.now() + (seconds or 900)
     while tool.now() < deadline and M.is_running(job) do
       M.probe()
       M.sleep(0.2)
       if (tool.read(job.out_path) or ""):find(PROBE, 1, true) then return true end
     end
     return false
+  end
+
+  local function probes_seen(job)
+    return select(2, (tool.read(job.out_path) or ""):gsub('"' .. PROBE .. '"', ""))
+  end
+
+  -- Events come in order of time: who has seen a new probe has seen what was before it.
+  function M.settle(job)
+    local before, deadline = probes_seen(job), tool.now() + 300
+    M.probe()
+    while M.is_running(job) and probes_seen(job) <= before and tool.now() < deadline do M.sleep(0.1) end
   end
 
   function M.stop(job)
