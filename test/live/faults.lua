@@ -55,7 +55,7 @@ return function(tool, watch)
     tool.check(#objects > 20 and count_existing(objects) == #objects, "killed: only %d programs and maps are found", #objects)
     ffi.C.kill(job.pid, SIGKILL)
     tool.wait(job)
-    local deadline = tool.now() + 10                 -- the kernel frees them a little later
+    local deadline = tool.now() + 90                 -- the kernel frees them a little later
     while count_existing(objects) > 0 and tool.now() < deadline do watch.sleep(0.1) end
     tool.check(count_existing(objects) == 0, "killed: %d of %d programs and maps are left in the kernel",
       count_existing(objects), #objects)
