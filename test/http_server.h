@@ -212,7 +212,10 @@ static void *http_server_main(void *arg)
 
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 		for (int i = 0; i < HTTP_CONNECTIONS && !c; i++) {
-			if (s->c[i]->used && s->c[i]->fd < 0) {		/* its thread is at its end */
+			pthread_mutex_lock(&s->lock);
+			bool over = s->c[i]->used && s->c[i]->fd < 0;
+			pthread_mutex_unlock(&s->lock);
+			if (over) {		/* its thread is at its end */
 				pthread_join(s->c[i]->thread, NULL);
 				s->c[i]->used = false;
 			}
