@@ -12,7 +12,7 @@ local diag = require("diag")
 
 local M = {}
 
-local MODULES = { "repl.cmd_event", "repl.cmd_look", "repl.cmd_rules", "repl.cmd_lua", "repl.cmd_basic" }
+local MODULES = { "repl.cmd_event", "repl.cmd_look", "repl.cmd_rules", "repl.cmd_work", "repl.cmd_live", "repl.cmd_lua", "repl.cmd_basic" }
 
 local rows
 function M.rows()

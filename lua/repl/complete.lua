@@ -347,6 +347,20 @@ function WANTS.file(_, rest)
   return { list = out, word = word }
 end
 
+function WANTS.save(session, rest)
+  return rest:find("%s") and WANTS.file(session, rest) or nil
+end
+
+function WANTS.diff(session, rest)
+  return M.condition(session, rest:match("^.*|%s*(.*)$") or rest)
+end
+
+-- Fields in evt["..."].
+function WANTS.lua(_, rest)
+  local word = rest:match("%[[\"']([%w_.]*)$")
+  return word and { list = matching(all_fields(), word), word = word } or nil
+end
+
 -- ------------------------------------------------------------------ all
 
 function M.find(session, text)
@@ -358,6 +372,7 @@ function M.find(session, text)
   end
   local command = text:match("^%s*(:%a*)$")
   if command then return { list = matching(names_of_commands(), command), word = command } end
+  if text:find("^%s*function[%s(]") or text:find("^%s*local%s") then return WANTS.lua(session, text) end
   return M.condition(session, text)
 end
 

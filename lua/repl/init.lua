@@ -66,6 +66,7 @@ function M.run(config, options)
     obey_safely(s, text)
   end
   reader:close()
+  s:remove_file()
   local failure = (out:flush() or true) and require("console").failure()
   return (failure or not out.is_interactive and out.errors > 0) and 1 or 0
 end

@@ -43,6 +43,18 @@ function Session:open(paths)
   return true
 end
 
+-- A file of this session, gone when it ends: the last one, at once.
+function Session:new_file()
+  self:remove_file()
+  self.file = os.tmpname()
+  return self.file
+end
+
+function Session:remove_file()
+  if self.file then os.remove(self.file) end
+  self.file = nil
+end
+
 -- True, or false after saying what to do.
 function Session:has_capture()
   if self.scan then return true end
