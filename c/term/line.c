@@ -127,20 +127,23 @@ static void draw(struct line *l)
 	fflush(stdout);
 }
 
-/* Back to where the prompt begins, in a terminal that is so wide, and nothing from there on. */
+/*
+ * Back to where the prompt begins, in a terminal that is so wide, and nothing from there on. Row by row: some terminals take a
+ * screen that is cleared from its first cell on for one to be kept in their history.
+ */
 static void erase(struct line *l, int width)
 {
 	const LineInfoW *line = el_wline(l->el);
 	struct place cursor = place_of(l, line->buffer, line->cursor, width);
-	char move[32];
-	int n = snprintf(move, sizeof move, "\r\033[J");
 
 	fflush(stdout);
-	if (l->is_dumb)
-		n = snprintf(move, sizeof move, "\r\n");
-	else if (cursor.row > 0)
-		n = snprintf(move, sizeof move, "\r\033[%dA\033[J", cursor.row);
-	sys_write(STDOUT_FILENO, move, (size_t)n);
+	if (l->is_dumb) {
+		sys_write(STDOUT_FILENO, "\r\n", 2);
+		return;
+	}
+	sys_write(STDOUT_FILENO, "\033[J\r\033[K", 7);
+	for (int row = cursor.row; row > 0; row--)
+		sys_write(STDOUT_FILENO, "\033[A\033[K", 6);
 }
 
 /* ------------------------------------------------------------------ keys */
@@ -153,24 +156,34 @@ static void resize(struct line *l)
 	draw(l);
 }
 
-/* 0, or -1 if there will be no key: l->result says why. */
+/* A signal that ends the wait for a key: -1, and l->result says why; else 0. */
+static int see_signals(struct line *l)
+{
+	if (has_come(SIGINT))
+		return l->result = LINE_INTERRUPTED, -1;
+	if (has_come(SIGTERM))
+		return l->result = LINE_END, -1;
+	if (has_come(SIGCONT)) {
+		el_wset(l->el, EL_PREP_TERM, 1);
+		draw(l);
+	}
+	if (has_come(SIGWINCH))
+		resize(l);
+	return 0;
+}
+
+/* 0, or -1 if there will be no key. Signals go before keys that came after them. */
 static int wait_for_key(struct line *l)
 {
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 
 	for (;;) {
-		if (has_come(SIGINT))
-			return l->result = LINE_INTERRUPTED, -1;
-		if (has_come(SIGTERM))
-			return l->result = LINE_END, -1;
-		if (has_come(SIGCONT)) {
-			el_wset(l->el, EL_PREP_TERM, 1);
-			draw(l);
-		}
-		if (has_come(SIGWINCH))
-			resize(l);
-		/* a signal between the questions and here is seen half a second late */
-		if (poll(&p, 1, 500) > 0)
+		/* a signal that comes behind the questions is seen half a second later */
+		int n = see_signals(l) ? -1 : poll(&p, 1, 500);
+
+		if (l->result != NOTHING || see_signals(l))
+			return -1;
+		if (n > 0)
 			return 0;
 	}
 }
@@ -395,7 +408,8 @@ int line_read(struct line *l)
 			return l->result;
 		if (text && n > 0 && (text[n - 1] == L'\n' || text[n - 1] == L'\r'))
 			return LINE_DONE;
-		if (n < 0 || (text && n == 1 && text[0] == END_OF_INPUT))
+		/* n is -1 for an empty line, too: an end of input is told by get_char() */
+		if (text && n == 1 && text[0] == END_OF_INPUT)
 			return LINE_END;
 		if (!has_room(l, 1))
 			el_deletestr(l->el, 1);

@@ -17,7 +17,7 @@ local spark = require("repl.spark")
 local M = {}
 
 local STEP = 1000                      -- instructions between two looks
-local MAX_MEMORY = 1024 * 1024         -- kB that Lua may have while it runs
+local MAX_MEMORY = 256 * 1024         -- kB that Lua may have while it runs
 local TOO_MUCH = "this takes more memory than Lua at the prompt may have; its variables are forgotten"
 local MAX_SHOWN = 100                  -- items of a table that are printed
 local MAX_LIST = 1000000               -- events that find() returns

@@ -60,8 +60,7 @@ function M.run(config, options)
     greet(s)
   end
   while not s.quits do
-    out:flush()
-    local text = reader:read()
+    local text = out:flush() and reader:read()
     if not text then break end
     obey_safely(s, text)
   end

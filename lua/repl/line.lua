@@ -149,24 +149,17 @@ function Terminal:list(found)
   core.C.line_return(self.line)
 end
 
--- Tab: what all candidates have in common is put there; the second Tab in a row lists them.
+-- Tab: what all candidates have in common is put there; if that is there already, they are listed.
 function Terminal:complete(before)
   local text, at = self:text()
   local head = text:sub(1, at)
   local found = complete.find(self.session, before ~= "" and before .. "\n" .. head or head)
-  local again = self.tab_at == head
-  self.tab_at = head
   if not found or #found.list == 0 then return core.C.line_beep(self.line) end
   local one = #found.list == 1
   local new = one and found.list[1].text .. (found.list[1].tail or " ") or common_prefix(found.list)
   if one and text:sub(at + 1, at + 1) == " " then new = new:gsub(" $", "") end
   if #new > #found.word or one and new ~= found.word then
     core.C.line_replace(self.line, #found.word, new, #new)
-    self.tab_at = nil
-    if one then return end
-    self.tab_at = head:sub(1, #head - #found.word) .. new
-  elseif again or found.word == "" then
-    self:list(found)
   else
     self:list(found)
   end

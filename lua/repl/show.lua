@@ -88,7 +88,7 @@ end
 local function pager()
   local wanted = os.getenv("PAGER")
   if wanted == "" or wanted == "cat" then return nil end
-  return wanted or "less -RFX"
+  return wanted or "less"
 end
 
 local function is_there(command)
@@ -99,7 +99,8 @@ local function paged(self, s)
   local command = pager()
   if not command or not is_there(command) then return false end
   console.flush()
-  local pipe = io.popen(command, "w")
+  -- what git, too, tells a less that nobody told anything: colours, no pause for what fits, the text stays
+  local pipe = io.popen(os.getenv("LESS") and command or "LESS=FRX " .. command, "w")
   if not pipe then return false end
   pipe:write(s)
   pipe:close()
