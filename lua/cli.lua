@@ -185,7 +185,7 @@ end
 local function percent(text)
   local n = tonumber(text)
   if n and n >= 0 and n <= 100 then return n end
-  return nil, "--min-coverage wants a percentage, not '" .. text .. "'"
+  return nil, "'" .. text .. "' is no percentage"
 end
 
 local function test_format(text)
@@ -206,6 +206,8 @@ function ADD.test(parser)
   parser:flag("--no-coverage", "Do not look which parts of conditions were ever true or false."):target("no_coverage")
   parser:option("--min-coverage", "Fail unless this percentage of the leaves was seen true and false."):argname("<percent>")
     :convert(percent):target("min_coverage")
+  parser:option("--min-rules", "Fail unless this percentage of the rules was seen true and false."):argname("<percent>")
+    :convert(percent):target("min_rules")
 end
 
 local WANTS_FILE = "this command wants a capture file, or - for standard input"
@@ -300,8 +302,8 @@ function TAKE.record(result)
 end
 
 function TAKE.test(result)
-  if result.no_coverage and (result.coverage or result.min_coverage) then
-    return "--no-coverage goes with neither --coverage nor --min-coverage"
+  if result.no_coverage and (result.coverage or result.min_coverage or result.min_rules) then
+    return "--no-coverage goes with nothing that wants coverage"
   end
   return nil
 end

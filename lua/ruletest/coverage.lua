@@ -29,7 +29,7 @@ end
 
 -- One thing that can be true and false. place: { file, offset } or { file, line, column }
 local function item(cover, kind, name, text, place)
-  local key = ("%s\0%s\0%s\0%d"):format(kind, name, place.file, place.offset or place.line)
+  local key = ("%s\0%s\0%s\0%d"):format(kind, name, place.file, place.offset or place.line)      -- not its text: lists differ
   local known = cover.by_key[key]
   if not known then
     known = { kind = kind, name = name, text = text, file = place.file, line = place.line, column = place.column,

@@ -27,9 +27,17 @@ local function dir_of(path)
   return path:match("^(.*/)[^/]*$") or ""
 end
 
--- A path that a file names, as seen from where falco runs.
+-- A path that a file names, as seen from where falco runs. "x/.." goes, so that one file has one name.
 function M.resolve(file, path)
-  return path:sub(1, 1) == "/" and path or dir_of(file) .. path
+  local whole, parts = path:sub(1, 1) == "/" and path or dir_of(file) .. path, {}
+  for part in whole:gmatch("[^/]+") do
+    if part == ".." and #parts > 0 and parts[#parts] ~= ".." then
+      parts[#parts] = nil
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return (whole:sub(1, 1) == "/" and "/" or "") .. table.concat(parts, "/")
 end
 
 -- Names of test files, as they stand beside rules.
@@ -192,6 +200,21 @@ local function show_mistakes(session)
   console.diagnostics(session.diags)
 end
 
+-- Shows the coverage; is there enough of it?
+local function is_covered(sums, options, out, cover)
+  local short = {}
+  for _, limit in ipairs{ { "leaves", options.min_coverage, "--min-coverage" }, { "rules", options.min_rules, "--min-rules" } } do
+    local percent = coverage.percent(sums[limit[1]])
+    if limit[2] and percent < limit[2] then
+      short[#short + 1] = ("%.1f %% of the %s were seen true and false; %s wants %g %%"):format(percent, limit[1], limit[3], limit[2])
+    end
+  end
+  out:coverage(cover, options.coverage or #short > 0)
+  console.flush()
+  for _, message in ipairs(short) do console.error(message) end
+  return #short == 0
+end
+
 -- Once through everything. Returns the exit status and the paths that it depended on.
 local function once(options, paths)
   local session = new_session(options)
@@ -214,14 +237,7 @@ local function once(options, paths)
   local status = totals.failed > 0 and M.FAILED or M.OK
   if not options.no_coverage and core.C.sys_stop_signal() == 0 then
     local cover = cover_all(session)
-    out:coverage(cover, options.min_coverage, options.coverage)
-    local percent = coverage.percent(cover:summary().leaves)
-    if options.min_coverage and percent < options.min_coverage then
-      console.flush()
-      console.error(("%.1f %% of the leaves were seen true and false; --min-coverage wants %g %%"):format(percent,
-        options.min_coverage))
-      status = M.FAILED
-    end
+    if not is_covered(cover:summary(), options, out, cover) then status = M.FAILED end
   end
   out:finish(totals)
   console.flush()

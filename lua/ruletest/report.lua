@@ -4,7 +4,7 @@
 --   local out = report.new("tap", { write = function(text) end, color = bool, verbose = bool })
 --   out:begin(number of tests)
 --   out:test(result, where)      result of run.test(); where(node) -> "file:line:column"
---   out:coverage(cover, limit)   what coverage.lua has; limit: percent that leaves must reach, or nil
+--   out:coverage(cover, all)     what coverage.lua has; all: also what was not covered
 --   out:finish(totals)           { passed, failed, ns }
 local console = require("console")
 local coverage = require("ruletest.coverage")
@@ -70,10 +70,8 @@ function Pretty:test(result, where)
   end
 end
 
-function Pretty:coverage(cover, limit, all)
-  local sums = cover:summary()
-  local reached = not limit or coverage.percent(sums.leaves) >= limit
-  if all or not reached then
+function Pretty:coverage(cover, all)
+  if all then
     local last
     for _, own in ipairs(cover:open_ends()) do
       if own.file ~= last then self.write("\nnot seen both ways in " .. clean(own.file) .. "\n") end
@@ -81,7 +79,7 @@ function Pretty:coverage(cover, limit, all)
       self.write("  " .. open_end(own) .. "\n")
     end
   end
-  self.write(coverage_line(sums) .. "\n")
+  self.write(coverage_line(cover:summary()) .. "\n")
 end
 
 function Pretty:finish(totals)
@@ -114,12 +112,11 @@ function Tap:test(result, where)
   end
 end
 
-function Tap:coverage(cover, limit, all)
-  local sums = cover:summary()
-  if all or limit and coverage.percent(sums.leaves) < limit then
+function Tap:coverage(cover, all)
+  if all then
     for _, own in ipairs(cover:open_ends()) do self.write("# " .. open_end(own) .. "\n") end
   end
-  self.write("# " .. coverage_line(sums) .. "\n")
+  self.write("# " .. coverage_line(cover:summary()) .. "\n")
 end
 
 function Tap:finish() end

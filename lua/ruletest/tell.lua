@@ -331,6 +331,8 @@ end
 -- What is not of the process: parameters, by their own names or by fields.
 local function read_rest(self, event, entry, name, given, fd)
   local value, param = entry.value, event.by_name[name] or event.by_name[name:match("^evt%.arg[.%[]([%w_]+)%]?$") or ""]
+  -- what a call returns has many names; all know it as its result
+  if name == "res" and not param and event.params[1] and event.params[1].type == "FD" then param = event.params[1] end
   for _, candidate in ipairs(vocabulary.params[name] or {}) do param = param or event.by_name[candidate] end
   if param then
     given[param.name] = { node = value, key = entry.key }
