@@ -35,9 +35,11 @@ local MODES = { validate = "-V", describe_all = "-L", describe = "-l", list = "-
   dump_ast = "--dump-ast", dump_code = "--dump-code", support = "--support", version = "--version",
   page_size = "--page-size", ignored_events = "-i" }
 local NOT_FOR_EVENTS = { rules = "-r", dry_run = "--dry-run", pidfile = "-P" }
+local NOT_FOR_MEASURES = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U" }
 local NOT_FOR = { replay = {}, events = NOT_FOR_EVENTS, record = NOT_FOR_EVENTS, doctor = NOT_FOR_EVENTS,
   repl = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U" },
-  test = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U", config = "-c", set = "-o" } }
+  test = { dry_run = "--dry-run", pidfile = "-P", seconds = "-M", unbuffered = "-U", config = "-c", set = "-o" },
+  why = NOT_FOR_MEASURES, bench = NOT_FOR_MEASURES }
 
 local FORMATS = { "text", "markdown", "json" }
 
@@ -136,12 +138,15 @@ local COMMANDS = {
   { name = "record", doc = "Write the events of this host to a capture file." },
   { name = "repl", doc = "Try conditions on captures, one line after the other." },
   { name = "test", doc = "Run unit tests of rules." },
+  { name = "why", doc = "Say why a rule matches events of a capture, or does not." },
+  { name = "bench", doc = "Measure what rules cost on a capture." },
   { name = "doctor", doc = "Say whether a live capture would work here, and what to change." },
 }
 
 -- By command: what it alone has, and the options of all that go with it.
 local ADD, SHARED = {}, { replay = { add_common, add_rules }, events = { add_common }, record = { add_common },
-  repl = { add_common, add_rules_files }, doctor = { add_common }, test = { add_basic } }
+  repl = { add_common, add_rules_files }, doctor = { add_common }, test = { add_basic, add_rules_files },
+  why = { add_common, add_rules_files }, bench = { add_common } }
 
 function ADD.replay(parser)
   parser:argument("file", "Capture file, or - for standard input.")
@@ -198,8 +203,6 @@ end
 
 function ADD.test(parser)
   parser:argument("paths", "Test file, or directory of files called *_test.yaml."):args("*")
-  parser:option("-r", "Rules file, instead of those that the tests name; may be given again."):argname("<path>")
-    :count("*"):target("rules")
   parser:option("--format", "pretty, tap or junit."):argname("<format>"):convert(test_format):target("test_format")
   parser:option("--filter", "Only tests whose names contain this."):argname("<text>"):target("filter")
   parser:flag("--coverage", "Also list what was never true or never false."):target("coverage")
@@ -208,6 +211,30 @@ function ADD.test(parser)
     :convert(percent):target("min_coverage")
   parser:option("--min-rules", "Fail unless this percentage of the rules was seen true and false."):argname("<percent>")
     :convert(percent):target("min_rules")
+  parser:flag("--watch", "Run again whenever a file changes."):target("watch")
+  parser:option("--init", "Write a test of this rule (of -r) to standard output."):argname("<rule>"):target("init")
+end
+
+local function whole(text)
+  local n = tonumber(text)
+  if n and n >= 1 and n == math.floor(n) and n < 2 ^ 53 then return n end
+  return nil, "expected a whole number from 1 on, not '" .. text .. "'"
+end
+
+function ADD.why(parser)
+  parser:argument("rule", "Name of the rule.")
+  parser:argument("file", "Capture file.")
+  parser:option("--event", "Number of the event (evt.num); without it those that match, or come nearest."):argname("<n>")
+    :convert(whole):target("event")
+  parser:option("--limit", "How many events are shown (default 3)."):argname("<n>"):convert(whole):target("limit")
+  parser:flag("--json", "One JSON object."):target("as_json")
+end
+
+function ADD.bench(parser)
+  parser:argument("bench_rules", "Rules file or directory.")
+  parser:argument("file", "Capture file.")
+  parser:option("--runs", "How often each replay is repeated (default 3); the fastest counts."):argname("<n>"):convert(whole):target("runs")
+  parser:flag("--json", "One JSON object."):target("as_json")
 end
 
 local WANTS_FILE = "this command wants a capture file, or - for standard input"
@@ -301,9 +328,19 @@ function TAKE.record(result)
   return nil
 end
 
+-- The rules of a measurement stand in front of the capture.
+function TAKE.bench(result)
+  result.rules = { result.bench_rules }
+  return nil
+end
+
 function TAKE.test(result)
   if result.no_coverage and (result.coverage or result.min_coverage or result.min_rules) then
     return "--no-coverage goes with nothing that wants coverage"
+  elseif result.init and (#result.rules == 0 or #result.paths > 0) then
+    return "--init wants -r FILE, the rules file that has the rule, and no tests"
+  elseif result.watch and result.test_format == "junit" then
+    return "--watch and --format junit do not go together: it is one document"
   end
   return nil
 end

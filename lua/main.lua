@@ -152,6 +152,18 @@ local function doctor(options)
   return require("doctor").run(config, options)
 end
 
+local function why(options)
+  local config = load_config(options, true)
+  if not config then return 2 end
+  return require("explain").run(config, options)
+end
+
+local function bench(options)
+  local config = load_config(options, true)
+  if not config then return 1 end
+  return require("cost").run(config, options)
+end
+
 local function test(options)
   local console = require("console")
   console.set_level("notice", true, options.verbose)
@@ -186,6 +198,8 @@ local function dispatch(options, args)
   if options.command == "repl" then return repl(options) end
   if options.command == "doctor" then return doctor(options) end
   if options.command == "test" then return test(options) end
+  if options.command == "why" then return why(options) end
+  if options.command == "bench" then return bench(options) end
   return run(options)
 end
 

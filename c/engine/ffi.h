@@ -215,6 +215,7 @@ const struct expr_info *ruleset_leaf_expr(const struct ruleset *rs, int leaf);
 int ruleset_output(struct ruleset *rs, const int32_t *exprs, uint32_t n);
 /* Let engine_next() return events of this code (generic codes: only of syscall `sc`; -1 = of any). */
 void ruleset_want(struct ruleset *rs, uint32_t code, int32_t sc);
+void ruleset_want_nothing(struct ruleset *rs);		/* takes all of that back */
 uint32_t ruleset_leaf_count(const struct ruleset *rs);
 /* Names of users and groups, fd.containername and the ends of connections are then those that hold in the container a
  * thread runs in, not the host's. */

@@ -85,6 +85,11 @@ void ruleset_want(struct ruleset *rs, uint32_t code, int32_t sc)
 		rs->want.sc[code & 1][sc / 64] |= 1ull << sc % 64;
 }
 
+void ruleset_want_nothing(struct ruleset *rs)
+{
+	memset(&rs->want, 0, sizeof rs->want);
+}
+
 /* ------------------------------------------------------------------ expressions: finding equal ones */
 
 struct expr *expr_at(const struct ruleset *rs, int32_t id)

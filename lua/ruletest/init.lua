@@ -4,7 +4,8 @@
 --   keys.lua       every key of a test file            load.lua      test files -> tests
 --   vocabulary.lua what events by hand can say         tell.lua      such events -> a capture in memory
 --   run.lua        a test -> what failed               coverage.lua  what was ever true, what ever false
---   report.lua     pretty, TAP, JUnit                  value.lua     values as texts
+--   report.lua     pretty, TAP, JUnit                  skeleton.lua  --init RULE
+--   watch.lua      --watch                             value.lua     values as texts
 --
 -- Exit status: 0 all is well; 1 a test failed, or coverage is too low; 2 mistakes in the test files, or nothing to test.
 local console = require("console")
@@ -246,9 +247,13 @@ end
 
 function M.run(options)
   rules.jit_options()
+  if options.init then return require("ruletest.skeleton").run(options) end
   if #options.paths == 0 then
     console.error("falco test wants a file or directory with tests")
     return M.MISTAKES
+  end
+  if options.watch then
+    return require("ruletest.watch").run(function() return once(options, options.paths) end, options.paths)
   end
   local status = once(options, options.paths)
   local failure = console.failure()

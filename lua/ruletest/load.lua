@@ -262,15 +262,19 @@ local function check_test(reader, test, values)
     return reader:fail(test.node, ("the test '%s' expects nothing"):format(test.name),
       { hint = "add 'expect', or 'match' to an event" })
   end
+  return true
+end
+
+local function check_numbers(reader, test)
   for _, expect in ipairs(test.expects) do
     if expect.event and (expect.event < 1 or expect.event > #test.events) then
       reader:fail(expect.node, ("there is no event %d in this test"):format(expect.event))
     end
   end
-  return true
 end
 
 local function test_of(reader, node, defaults)
+  local before = reader.diags.errors
   local values = reader:map(node, keys.test)
   if not values.test then return nil end
   local test = { name = values.test.text, node = values.test, file = reader.file, rules = values.rules or defaults.rules,
@@ -280,7 +284,9 @@ local function test_of(reader, node, defaults)
   -- `expect: none` says that nothing at all may match
   if values.expect and #test.expects == 0 then test.only = true end
   events_of(reader, test, values.events or {})
-  return check_test(reader, test, values) and test or nil
+  check_numbers(reader, test)
+  -- of a test that has mistakes it is not known what it would say without them
+  return (reader.diags.errors > before or check_test(reader, test, values)) and test or nil
 end
 
 -- Adds the tests of one document.

@@ -5,11 +5,13 @@
 --   local group = run.group(paths, diags, read)     rules files that are loaded together; nil: they do not load (reported)
 --   run.compile(group, matching)                    the program of the group's rules
 --   run.prepare(group, test)                        its expectations become conditions and outputs; mistakes go to the diagnostics
---   local result = run.test(group, test)            { failures = { { node, message, lines }, ... }, alerts = n, ns = time, error = message }
+--   local result = run.test(group, test, resolve)   { failures = { { node, message, lines }, ... }, alerts = n, ns = time,
+--                                                     of_rule = { [index] = alerts }, broken = a source could not be read }
 --
 -- All tests of a group are prepared before the first of them runs: what they ask for becomes part of the ruleset.
 local core = require("core")
 local diag = require("diag")
+local given = require("ruletest.given")
 local rules = require("rules")
 local ruleset = require("rules.ruleset")
 local tell = require("ruletest.tell")
@@ -109,12 +111,18 @@ function M.prepare(group, test)
   for _, event in ipairs(test.events) do
     event.wanted = event.match and rule_set(group, event.match)
     event.unwanted = rule_set(group, event.miss)
+    event.given = given.prepare(group, event)
   end
   if #test.events > 0 then test.told = tell.events(test, group.diags) end
   group.tests[#group.tests + 1] = test
 end
 
 -- ------------------------------------------------------------------ sources
+
+local function told_source(test)
+  return { name = "events", node = test.node, index = test.told.index,
+           open = function(eng, err) return core.C.engine_open_tale(eng, test.told.tale, err) end }
+end
 
 -- Where a test's events come from: { open = function(engine, err) -> code, index = function(ts) | nil, name }
 local function sources_of(test, resolve)
@@ -124,16 +132,13 @@ local function sources_of(test, resolve)
     out[#out + 1] = { name = node.text, node = node,
                       open = function(eng, err) return core.C.engine_open_replay(eng, path, err) end }
   end
-  if test.told then
-    out[#out + 1] = { name = "events", node = test.node, index = test.told.index,
-                      open = function(eng, err) return core.C.engine_open_tale(eng, test.told.tale, err) end }
-  end
+  if test.told then out[#out + 1] = told_source(test) end
   return out
 end
 
--- Replays a source: see(evt, head, index of the event or nil) for each event that the ruleset lets through. Returns nil, or
--- what went wrong.
-function M.replay(group, source, see)
+-- Replays a source: see(evt, head, index of the event or nil) for each event that the ruleset lets through, or for every one.
+-- Returns nil, or what went wrong.
+function M.replay(group, source, see, every)
   local C, err = core.C, core.err()
   local eng = C.engine_new(nil, err)
   if eng == nil then return core.message(err) end
@@ -144,8 +149,9 @@ function M.replay(group, source, see)
     C.engine_use(eng, group.ruleset)
     local evt = C.engine_evt(eng)
     local head, code = C.evt_head(evt), nil
+    local go_on = every and C.engine_step or C.engine_next
     repeat
-      code = C.engine_next(eng)
+      code = go_on(eng)
       if code == C.NEXT_EVENT then see(evt, head, source.index and source.index(head.ts)) end
     until code ~= C.NEXT_EVENT
     if code < 0 then message = core.cstr(C.engine_error(eng)) end
@@ -285,6 +291,19 @@ local function judge_only(group, test, result, seen)
   end
 end
 
+-- What events give must be so: nil, or { node, message }. All of them are looked at, whatever rules say.
+local function check_given(group, test)
+  local any = false
+  for _, event in ipairs(test.events) do any = any or event.given ~= nil end
+  if not any then return nil end
+  local wrong
+  M.replay(group, told_source(test), function(evt, _, index)
+    local event = index and test.events[index]
+    if event and event.given and not wrong then wrong = event.given:wrong(evt) end
+  end, true)
+  return wrong
+end
+
 -- resolve(file, path) -> path of a capture that a test file names.
 function M.test(group, test, resolve)
   local result = { failures = {}, test = test }
@@ -301,12 +320,14 @@ function M.test(group, test, resolve)
       if index then note_event(test.events[index], group, evt, rule) end
     end
   end)
+  local wrong = not broken and check_given(group, test)
   result.ns, result.alerts, result.of_rule = tonumber(core.C.sys_now_ns() - started), seen.total, seen.of_rule
   if broken then
     fail(result, broken.node, broken.message)
     result.broken = true
     return result
   end
+  if wrong then fail(result, wrong.node, wrong.message) end
   for _, expect in ipairs(test.expects) do judge_expect(group, result, seen, expect) end
   for i, event in ipairs(test.events) do judge_event(group, result, event, i) end
   judge_only(group, test, result, seen)

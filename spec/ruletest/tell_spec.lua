@@ -41,7 +41,7 @@ local PAIRS = {
   { "evt.type = unlinkat and fs.path.name = /x", "unlinkat: {name: /x}", "unlinkat: {fs.path.name: /y}" },
   { "evt.type = rename and fs.path.source = /a and fs.path.target = /b", "rename: {oldpath: /a, newpath: /b}", "rename: {oldpath: /b, newpath: /a}" },
   { "evt.type = chmod and evt.arg.mode contains S_ISUID", "chmod: {filename: /x, mode: S_ISUID|S_IXUSR}", "chmod: {filename: /x, mode: S_IXUSR}" },
-  { "evt.type = setuid and evt.failed = true and user.uid = 5", "setuid: {user.uid: 5, res: EPERM, uid: 0}", "setuid: {user.uid: 5, uid: 0, res: 0}" },
+  { "evt.type = setuid and evt.failed = true and user.uid = 5", "setuid: {user.uid: 5, res: EPERM, uid: 0}", "setuid: {user.uid: 5, uid: 5, res: 0}" },
   { "evt.type = ptrace and evt.arg.request contains PTRACE_ATTACH", "ptrace: {request: PTRACE_ATTACH, pid: 5}", "ptrace: {request: PTRACE_PEEKDATA, addr: 7}" },
   { "evt.type = bpf and evt.arg.cmd = BPF_PROG_LOAD", "bpf: {cmd: BPF_PROG_LOAD}", "bpf: {cmd: BPF_MAP_CREATE}" },
   { "evt.type = unshare and evt.arg.flags contains CLONE_NEWUSER", "unshare: {flags: CLONE_NEWUSER}", "unshare: {flags: CLONE_NEWNET}" },
