@@ -398,7 +398,7 @@ static void meet_containers(struct engine *eng, struct thread *t)
 }
 
 /* The next event has changed the tables and is at hand: NEXT_EVENT. Or as engine_next(). */
-static inline int advance(struct engine *eng, struct scap_rec *rec)
+__attribute__((always_inline)) static inline int advance(struct engine *eng, struct scap_rec *rec)
 {
 	int rc;
 

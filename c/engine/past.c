@@ -84,9 +84,9 @@ static void release(struct past *p)
 	drop_images(p);
 	intern_free(p->strings);
 	p->strings = NULL;
+	p->image.full = true;		/* its memory must stay: a thread may be about to write there */
 	if (p->image.mem)
-		munmap(p->image.mem, p->image.max);
-	p->image = (struct stream_copy){ .full = true };
+		madvise(p->image.mem, p->image.max, MADV_DONTNEED);
 	arena_free(&p->pieces);
 	map_free(&p->rec_by_hash);
 	void *arrays[] = { p->at, p->view, p->fd, p->fdnum, p->type, p->flags, p->copies, p->images, p->recs, p->views,
@@ -355,7 +355,8 @@ static bool image_alloc(struct past *p)
 	if (mem == MAP_FAILED)
 		return false;
 	madvise(mem, p->max_bytes, MADV_HUGEPAGE);	/* as far as the machine has them: fewer page faults */
-	p->image = (struct stream_copy){ .mem = mem, .max = p->max_bytes };
+	p->image.mem = mem;
+	p->image.max = p->max_bytes;
 	return true;
 }
 
@@ -422,6 +423,8 @@ void past_free(struct past *p)
 	}
 	fd_pool_empty(&p->pool);
 	engine_free(p->eng);
+	if (p->image.mem)
+		munmap(p->image.mem, p->image.max);
 	for (uint32_t i = 0; i < p->npaths; i++)
 		free(p->paths[i]);
 	free(p->paths);

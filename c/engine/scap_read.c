@@ -440,10 +440,8 @@ static struct scap *scap_new(const char *name, const struct engine_limits *limit
 	return NULL;
 }
 
-static struct scap *scap_begin(struct scap *s, int rc, struct stream_copy *copy, struct err *err)
+static struct scap *scap_begin(struct scap *s, int rc, struct err *err)
 {
-	if (rc == 0)
-		s->in.copy = copy;
 	if (rc < 0) {
 		struct err why = *err;
 		err_set(err, -rc, "capture '%.200s': %.250s", s->name, why.text);
@@ -461,7 +459,7 @@ struct scap *scap_open_copied(const char *path, const struct engine_limits *limi
 {
 	struct scap *s = scap_new(path, limits, sink, err);
 
-	return s ? scap_begin(s, stream_open(&s->in, path, err), copy, err) : NULL;
+	return s ? scap_begin(s, stream_open(&s->in, path, copy, err), err) : NULL;
 }
 
 struct scap *scap_open(const char *path, const struct engine_limits *limits, const struct scap_sink *sink,
@@ -475,7 +473,7 @@ struct scap *scap_open_memory(const void *data, size_t len, const struct engine_
 {
 	struct scap *s = scap_new("memory", limits, sink, err);
 
-	return s ? scap_begin(s, stream_open_memory(&s->in, data, len, err), NULL, err) : NULL;
+	return s ? scap_begin(s, stream_open_memory(&s->in, data, len, err), err) : NULL;
 }
 
 const char *scap_error(const struct scap *s)

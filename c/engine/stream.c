@@ -53,6 +53,7 @@ struct feed {
 	int status;			/* written before the last chunk is handed over */
 	struct err why;
 
+	struct stream_copy *copy;	/* NULL: nothing is kept */
 	struct chunk ring[RING];
 	uint32_t nring;			/* how many of them are used: 2 without a thread (in use, next) */
 	uint32_t taking;		/* reader's: chunks taken so far */
@@ -240,10 +241,25 @@ static int chunk_inflate(struct feed *f, struct chunk *c)
 	return 0;
 }
 
+static void copy_add(struct stream_copy *copy, const uint8_t *p, size_t n)
+{
+	if (n > copy->max - copy->len)
+		copy->full = true;
+	if (copy->full)
+		return;
+	memcpy(copy->mem + copy->len, p, n);
+	copy->len += n;
+}
+
 static int chunk_make(struct feed *f, struct chunk *c)
 {
+	int rc;
+
 	c->last = false;
-	return f->z ? chunk_inflate(f, c) : chunk_plain(f, c);
+	rc = f->z ? chunk_inflate(f, c) : chunk_plain(f, c);
+	if (rc == 0 && f->copy && c->len)
+		copy_add(f->copy, c->mem + HEADROOM, c->len);
+	return rc;
 }
 
 /* ------------------------------------------------------------------ the thread and the ring */
@@ -398,7 +414,7 @@ static int feed_begin(struct feed *f)
 	return 0;
 }
 
-int stream_open(struct stream *s, const char *path, struct err *err)
+int stream_open(struct stream *s, const char *path, struct stream_copy *copy, struct err *err)
 {
 	bool is_stdin = !strcmp(path, "-");
 	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
@@ -411,6 +427,7 @@ int stream_open(struct stream *s, const char *path, struct err *err)
 	if (rc < 0)
 		goto out;
 	*s = (struct stream){ .feed = f };
+	f->copy = copy;
 	f->regular = S_ISREG(st.st_mode);
 	f->size = f->regular ? (uint64_t)st.st_size : 0;
 	rc = -ENOMEM;
@@ -509,16 +526,6 @@ static void chunk_join(struct stream *s, const struct chunk *c)
 	s->end = data + c->len;
 }
 
-static void copy_add(struct stream_copy *copy, const uint8_t *p, size_t n)
-{
-	if (n > copy->max - copy->len)
-		copy->full = true;
-	if (copy->full)
-		return;
-	memcpy(copy->mem + copy->len, p, n);
-	copy->len += n;
-}
-
 int stream_fill(struct stream *s, size_t n)
 {
 	struct feed *f = s->feed;
@@ -531,8 +538,6 @@ int stream_fill(struct stream *s, size_t n)
 		if ((rc = feed_take(f, &c)) < 0)
 			return rc;
 		s->end_offset += c->len;
-		if (s->copy)
-			copy_add(s->copy, c->mem + HEADROOM, c->len);
 		if ((size_t)(s->end - s->p) <= HEADROOM) {
 			chunk_join(s, c);
 			if (f->holding)

@@ -24,22 +24,25 @@
 
 struct feed;
 
-/* What passes is also kept here, one byte after the other. */
+/*
+ * What passes is also kept here, one byte after the other, by the thread that unpacks: what the reader has seen is there. The
+ * memory must stay until stream_close(), even if the copy is given up (`full` is set) before.
+ */
 struct stream_copy {
 	uint8_t *mem;
-	size_t len, max;
-	bool full;			/* there was more than max: what is here is not all */
+	size_t max;
+	_Atomic size_t len;
+	_Atomic bool full;		/* there was more than max: what is here is not all */
 };
 
 struct stream {
 	const uint8_t *p, *end;		/* at hand; the reader moves p forward */
 	uint64_t end_offset;		/* of `end` */
 	struct feed *feed;		/* where more comes from */
-	struct stream_copy *copy;	/* NULL: nothing is kept; set it right after stream_open() */
 };
 
-/* path "-" is stdin. 0, or -errno with err; no stream_close then. */
-int stream_open(struct stream *s, const char *path, struct err *err);
+/* path "-" is stdin; copy NULL: nothing is kept. 0, or -errno with err; no stream_close then. */
+int stream_open(struct stream *s, const char *path, struct stream_copy *copy, struct err *err);
 /* From memory that outlives the stream; no thread. */
 int stream_open_memory(struct stream *s, const void *data, size_t len, struct err *err);
 void stream_close(struct stream *s);
