@@ -60,6 +60,7 @@ Scan.__index, Hits.__index, At.__index = Scan, Hits, At
 
 local SLICE = 262144          -- events between two words of progress
 local MAX_DISTINCT = 100000
+local MAX_TALLIED, MISSING = 16, 4294967295
 local DEFAULT_BYTES = 1073741824
 local MAX_THREADS, MAX_FDS = 1048576, 65536       -- rows that people get to see
 
@@ -355,28 +356,59 @@ function Scan:read(which, fields, opts)
   return rows
 end
 
-function Scan:top(fields, which, opts)
-  local max, counts, rows, left_out = opts and opts.max or MAX_DISTINCT, {}, {}, 0
-  local n, message = each_values(self, which, fields, opts, function(values)
-    local parts = {}
-    for i = 1, #fields do parts[i] = value_text(values[i - 1]) end
-    local key = {}
-    for i, part in ipairs(parts) do key[i] = part and "=" .. part:gsub("%z", "%z%z") or "-" end
-    key = table.concat(key, "\0\1")
-    local row = counts[key]
-    if row then
-      row.count = row.count + 1
-    elseif #rows < max then
-      parts.count = 1
-      rows[#rows + 1], counts[key] = parts, parts
+-- The values of a row of a tally.
+local function row_values(text, n)
+  local out, at = {}, 1
+  for i = 1, n do
+    local a, b, c, d = text:byte(at, at + 3)
+    local len = a + b * 256 + c * 65536 + d * 16777216
+    at = at + 4
+    if len == MISSING then
+      out[i] = false
     else
-      left_out = left_out + 1
+      out[i], at = text:sub(at, at + len - 1), at + len
     end
+  end
+  return out
+end
+
+-- What a tally has counted: rows as of top(), in the order in which they were met.
+local function tally_rows(tally, n)
+  local C, rows = core.C, {}
+  local text, left_out = ffi.new("struct str"), ffi.new("uint64_t[1]")
+  for i = 1, C.past_tally_rows(tally, left_out) do
+    local count = tonumber(C.past_tally_row(tally, i - 1, text))
+    rows[i] = row_values(ffi.string(text.p, text.len), n)
+    rows[i].count, rows[i].order = count, i
+  end
+  rows.distinct, rows.left_out = #rows, tonumber(left_out[0])
+  return rows
+end
+
+-- Counts the values of fields. Returns rows, or nil and a message or diagnostics.
+local function tally(s, which, fields, opts, max)
+  local C = core.C
+  if #fields > MAX_TALLIED then return nil, ("more than %d fields cannot be counted together"):format(MAX_TALLIED) end
+  local rs = ffi.gc(C.ruleset_new(), C.ruleset_free)
+  local output, diags = output_of(rs, fields)
+  if not output then return nil, diags end
+  local counter, rows = ffi.gc(C.past_tally_new(max), C.past_tally_free), { events = 0, distinct = 0, left_out = 0 }
+  if counter == nil then return nil, "out of memory" end
+  if which and (which.set and which.count or #which) == 0 then return rows end
+  local spec = { ruleset = rs, output = output, tally = counter, only = which and (which.set or set_of(which)) }
+  local ok, message = run_pass(s, spec, opts, nil, function(_, count)
+    rows = tally_rows(counter, #fields)
+    rows.events = tonumber(count.found)
   end)
-  if not n then return nil, message end
-  for i, row in ipairs(rows) do row.order = i end
+  if ok == nil then return nil, message end
+  rows.cancelled = ok == false or nil
+  return rows
+end
+
+function Scan:top(fields, which, opts)
+  local rows, message = tally(self, which, fields, opts, opts and opts.max or MAX_DISTINCT)
+  if not rows then return nil, message end
   table.sort(rows, function(a, b) return a.count > b.count or a.count == b.count and a.order < b.order end)
-  rows.events, rows.distinct, rows.left_out = n, #rows, left_out
   return rows
 end
 
@@ -391,25 +423,19 @@ local function bins_of(list, min, max, bins)
 end
 
 function Scan:numbers(field, which, opts)
-  local out = { sum = 0, count = 0, missing = 0, left_out = 0 }
-  local seen, distinct = {}, 0
-  local n, message = each_values(self, which, { field }, opts, function(values)
-    local value = tonumber(value_text(values[0]) or nil)
+  local rows, message = tally(self, which, { field }, opts, MAX_DISTINCT)
+  if not rows then return nil, message end
+  local out, seen = { sum = 0, count = 0, missing = 0, left_out = rows.left_out, cancelled = rows.cancelled }, {}
+  for _, row in ipairs(rows) do
+    local value = tonumber(row[1] or nil)
     if not value then
-      out.missing = out.missing + 1
-      return
-    end
-    out.count, out.sum = out.count + 1, out.sum + value
-    out.min, out.max = math.min(out.min or value, value), math.max(out.max or value, value)
-    if seen[value] then
-      seen[value] = seen[value] + 1
-    elseif distinct < MAX_DISTINCT then
-      seen[value], distinct = 1, distinct + 1
+      out.missing = out.missing + row.count
     else
-      out.left_out = out.left_out + 1
+      out.count, out.sum = out.count + row.count, out.sum + value * row.count
+      out.min, out.max = math.min(out.min or value, value), math.max(out.max or value, value)
+      seen[value] = (seen[value] or 0) + row.count
     end
-  end)
-  if not n then return nil, message end
+  end
   out.bins = out.count > 0 and bins_of(seen, out.min, out.max, opts and opts.bins or 10) or {}
   return out
 end
@@ -578,9 +604,16 @@ local function all_fields()
   return plain_fields
 end
 
+-- In an alert evt.abspath makes the fields behind it speak of another descriptor: here it is read last.
+local LAST = "evt.abspath"
+
 function At:fields()
   local names, out = all_fields(), {}
-  for i, text in ipairs(read_values(self, names)) do
+  local without = {}
+  for i, name in ipairs(names) do without[i] = name == LAST and names[1] or name end
+  local texts, last = read_values(self, without), self:value(LAST)
+  for i, text in ipairs(texts) do
+    if names[i] == LAST then text = last end
     if text then out[#out + 1] = { name = names[i], value = text } end
   end
   return out

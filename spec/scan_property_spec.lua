@@ -131,4 +131,99 @@ describe("what is remembered answers as a replay does", function()
     print(summary(told))
     assert.is_true(told.found > 100)
   end)
+
+  -- Uses of fields that outputs may have, as texts; those that remember, and those of which `some` says no, left out.
+  local function uses(some)
+    pool = pool or conditions.pool(CAPTURES)
+    local C, out = core.C, {}
+    for scope, list in pairs(pool.scopes) do
+      for _, use in ipairs(list) do
+        if scope ~= C.SCOPE_STATEFUL and bit.band(use.info.flags, C.FIELD_FILTER_ONLY) == 0 and some(use.info) then
+          out[#out + 1] = use.text
+        end
+      end
+    end
+    -- an alert shows of fields behind evt.abspath what it shows of another descriptor
+    local function key(text) return (text:find("abspath", 1, true) and "1" or "0") .. text end
+    table.sort(out, function(a, b) return key(a) < key(b) end)
+    return out
+  end
+
+  local function is_in_memory(info)
+    return bit.band(info.flags, core.C.FIELD_REPLAY) == 0
+  end
+
+  -- The texts of fields, event by event: calls see(num, texts).
+  local function read_live(capture, fields, see)
+    local rs = core.C.ruleset_new()
+    local ids = {}
+    for i, text in ipairs(fields) do
+      ids[i] = assert(require("rules.ruleset").operand(rs, (require("rules.grammar").operand(text, 1))))
+    end
+    local output = require("rules.ruleset").output(rs, ids)
+    for code = 0, core.C.event_count() - 1 do core.C.ruleset_want(rs, code, -1) end
+    support.replay(capture, rs, function(evt, head)
+      local values, texts = core.C.alert_fill(evt, output).values, {}
+      for i = 1, #fields do texts[i] = scan.value_text(values[i - 1]) end
+      see(tonumber(head.num), texts)
+    end)
+    core.C.ruleset_free(rs)
+  end
+
+  it("in every value of every field", function()
+    local fields, compared = uses(is_in_memory), 0
+    for k, capture in ipairs(CAPTURES) do
+      if k % 6 == 2 or LONG then
+        local s = assert(scan.open{ files = { capture } })
+        assert(s:find(s:condition("evt.num > 0", require("diag").new())))
+        -- alone, so that one that has to be replayed does not take the others along
+        local memory = {}
+        for _, field in ipairs(fields) do
+          local rows = assert(s:read(nil, { field, "container.id" }))     -- which makes users those of the container
+          for _, row in ipairs(rows) do
+            memory[row.num] = memory[row.num] or {}
+            table.insert(memory[row.num], row[1])
+          end
+        end
+        read_live(capture, fields, function(num, texts)
+          for i, text in ipairs(texts) do
+            if memory[num][i] ~= text then
+              error(("%s, event %d: %s is %s, remembered as %s"):format(capture, num, fields[i], tostring(text), tostring(memory[num][i])), 0)
+            end
+            compared = compared + 1
+          end
+        end)
+        s:close()
+      end
+    end
+    print(("# %d values of %d uses of fields compared"):format(compared, #fields))
+    assert.is_true(compared > 100000)
+  end)
+
+  it("in what it counts", function()
+    local lists = { { "proc.name" }, { "fd.name" }, { "proc.name", "evt.type" }, { "evt.args" }, { "proc.aname[1]", "fd.type" },
+                    { "container.image.repository" }, { "proc.nthreads" }, { "user.name", "proc.pname" } }
+    for _, capture in ipairs{ "test/data/procs.scap", "test/data/docker_priv.scap" } do
+      local s = assert(scan.open{ files = { capture } })
+      for _, fields in ipairs(lists) do
+        local want, n = {}, 0
+        read_live(capture, fields, function(_, texts)
+          for i, text in ipairs(texts) do texts[i] = tostring(text):sub(1, 4096) end
+          local key = table.concat(texts, "\0")
+          if not want[key] then n = n + 1 end
+          want[key] = (want[key] or 0) + 1
+        end)
+        for _ = 1, 2 do
+          local rows = assert(s:top(fields))
+          assert.equal(n, rows.distinct, table.concat(fields, " "))
+          for _, row in ipairs(rows) do
+            local texts = {}
+            for i = 1, #fields do texts[i] = tostring(row[i]) end
+            assert.equal(want[table.concat(texts, "\0")], row.count, table.concat(texts, " "))
+          end
+        end
+      end
+      s:close()
+    end
+  end)
 end)

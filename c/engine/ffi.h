@@ -474,6 +474,14 @@ struct past_variant {
 	bool exact;
 };
 
+/* Counts how often which values occur; max: different ones at most. */
+struct past_tally;
+struct past_tally *past_tally_new(uint32_t max);	/* NULL: out of memory */
+void past_tally_free(struct past_tally *t);
+uint32_t past_tally_rows(const struct past_tally *t, uint64_t *left_out);	/* left_out: events that found no room */
+/* How often; text: of each value its length in four bytes (all ones: missing), then its bytes, at most 4096. */
+uint64_t past_tally_row(const struct past_tally *t, uint32_t i, struct str *text);
+
 struct past_query {
 	struct ruleset *rules;
 	const struct past_variant *variants;	/* 255 at most */
@@ -484,6 +492,7 @@ struct past_query {
 	int32_t output;			/* what will be read of the events that are visited; -1: nothing */
 	const int32_t *leaves;		/* leaves that will be asked about them, besides the programs' */
 	uint32_t nleaves;
+	struct past_tally *tally;	/* counts the values of `output` in the events found; NULL: nobody does */
 	bool visit;			/* past_pass_go() returns for each event found, which is at hand then */
 	bool tables;			/* the tables of the engine will be looked at then */
 	bool remembers;			/* answers depend on earlier events */

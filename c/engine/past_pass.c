@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "past.h"
+#include "past_tally.h"
 #include "ruleset.h"
 
 enum { UNKNOWN, NO, YES };			/* memos */
@@ -37,6 +38,8 @@ struct past_pass {
 	bool only_late;				/* the replay is for those */
 	struct memo (*memos)[2];		/* by variant: PAST_PROCESS by view, PAST_DESCRIPTOR by record */
 	struct set found, late;
+	void **rows;				/* of the tally, by view or record; NULL: not kept */
+	enum past_part rows_by;			/* PAST_WHOLE: by nothing */
 	struct evt *at_hand;
 	uint64_t looked, matched, nlate;
 };
@@ -150,10 +153,51 @@ static inline int judge(struct past_pass *pass, uint32_t variant, uint32_t i)
 	return shown_and_asked(pass, v, PAST_WHOLE, i);
 }
 
+/* What only a replay knows of it, if anything is asked of the event itself. */
+static inline bool is_late(const struct past_pass *pass, uint32_t i)
+{
+	const struct past *p = pass->p;
+
+	return p->flags[i] & PAST_ODD || (pass->needs & FIELD_BY_NUMBER && p->flags[i] & PAST_PARTIAL) ||
+	       (pass->needs & NEEDS_LINEAGE && p->views[p->view[i]].partial);
+}
+
+static void *row_read(struct past_pass *pass, const struct evt *e)
+{
+	const struct output *o = &pass->q.rules->outputs[pass->q.output];
+
+	return past_tally_read(pass->q.tally, e, o->exprs, o->n);
+}
+
+/* Of a remembered event: values that depend on its thread alone, or on its descriptor alone, are read once for each. */
+static void tally_memory(struct past_pass *pass, uint32_t i)
+{
+	struct past *p = pass->p;
+	uint32_t key = pass->rows_by == PAST_PROCESS ? p->view[i] : p->fd[i];
+	bool has_key = pass->rows && (pass->rows_by == PAST_PROCESS || (key != PAST_NO_RECORD && p->view[i]));
+	void *row = has_key ? pass->rows[key] : NULL;
+
+	if (!row) {
+		past_show(p, i, pass->wants);
+		row = row_read(pass, &p->evt);
+		if (has_key)
+			pass->rows[key] = row;
+	}
+	past_tally_add(pass->q.tally, row);
+}
+
 static bool note(struct past_pass *pass, uint64_t num)
 {
 	pass->matched++;
-	return pass->q.visit || set_add(&pass->found, num);
+	return pass->q.visit || pass->q.tally || set_add(&pass->found, num);
+}
+
+static bool note_live(struct past_pass *pass, struct engine *eng)
+{
+	pass->at_hand = engine_evt(eng);
+	if (pass->q.tally)
+		past_tally_add(pass->q.tally, row_read(pass, pass->at_hand));
+	return note(pass, pass->at_hand->h.num);
 }
 
 static int no_memory_left(struct err *err)
@@ -198,6 +242,12 @@ static int go_memory(struct past_pass *pass, uint32_t budget, struct err *err)
 		if (pass->q.only && !set_has(pass->q.only, pass->q.only_words, (uint64_t)i + 1))
 			continue;
 		answer = judge(pass, variant - 1u, i);
+		if (answer == 1 && pass->q.tally) {
+			if (is_late(pass, i))
+				answer = LATE;
+			else
+				tally_memory(pass, i);
+		}
 		if (answer == LATE) {
 			pass->nlate++;
 			if (!set_add(&pass->late, (uint64_t)i + 1))
@@ -230,8 +280,7 @@ static int go_first(struct past_pass *pass, uint32_t budget, struct err *err)
 			return rc;
 		if (pass->finish_first || !judge_live(pass, p->eng))
 			continue;
-		pass->at_hand = engine_evt(p->eng);
-		if (!note(pass, pass->at_hand->h.num))
+		if (!note_live(pass, p->eng))
 			return no_memory_left(err);
 		if (pass->q.visit)
 			return NEXT_EVENT;
@@ -277,8 +326,7 @@ static int go_replay(struct past_pass *pass, uint32_t budget, struct err *err)
 			return rc;
 		if (!judge_live(pass, pass->eng))
 			continue;
-		pass->at_hand = engine_evt(pass->eng);
-		if (!note(pass, pass->at_hand->h.num))
+		if (!note_live(pass, pass->eng))
 			return no_memory_left(err);
 		if (pass->q.visit)
 			return NEXT_EVENT;
@@ -341,8 +389,7 @@ static bool has_late(const struct past_pass *pass)
 		if (p->type[i] == PAST_UNSEEN || !pass->q.types[p->type[i]] ||
 		    (pass->q.only && !set_has(pass->q.only, pass->q.only_words, (uint64_t)i + 1)))
 			continue;
-		if (p->flags[i] & PAST_ODD || (pass->needs & FIELD_BY_NUMBER && p->flags[i] & PAST_PARTIAL) ||
-		    (pass->needs & NEEDS_LINEAGE && p->views[p->view[i]].partial))
+		if (is_late(pass, i))
 			return true;
 	}
 	return false;
@@ -371,6 +418,25 @@ static enum past_way first_way(struct past_pass *pass)
 	return pass->finish_first ? PAST_FIRST : PAST_REPLAY;
 }
 
+static bool is_about(const struct past_pass *pass, uint32_t scope, uint32_t other)
+{
+	const struct output *o = &pass->q.rules->outputs[pass->q.output];
+
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->exprs[i]->info.scope != scope && o->exprs[i]->info.scope != other)
+			return false;
+	return true;
+}
+
+/* Room for rows by view or record, if that is what the values depend on; without memory it goes slower. */
+static void rows_begin(struct past_pass *pass)
+{
+	pass->rows_by = is_about(pass, SCOPE_SELF, SCOPE_LINEAGE) ? PAST_PROCESS : is_about(pass, SCOPE_FD, SCOPE_FD) ? PAST_DESCRIPTOR
+											      : PAST_WHOLE;
+	if (pass->rows_by != PAST_WHOLE)
+		pass->rows = calloc(pass->rows_by == PAST_PROCESS ? pass->p->nviews : pass->p->nrecs, sizeof *pass->rows);
+}
+
 struct past_pass *past_pass_new(struct past *p, const struct past_query *query, struct err *err)
 {
 	struct past_pass *pass = calloc(1, sizeof *pass);
@@ -387,6 +453,8 @@ struct past_pass *past_pass_new(struct past *p, const struct past_query *query, 
 	pass->way = pass->now = first_way(pass);
 	if (pass->now == PAST_MEMORY)
 		past_show_to(p, query->rules);
+	if (pass->now == PAST_MEMORY && query->tally)
+		rows_begin(pass);
 	engine_use(p->eng, query->rules);
 	if (query->rules)
 		ruleset_restart(query->rules);
@@ -402,6 +470,7 @@ void past_pass_free(struct past_pass *pass)
 		free(pass->memos[i][PAST_DESCRIPTOR].answers);
 	}
 	free(pass->memos);
+	free(pass->rows);
 	free(pass->found.words);
 	free(pass->late.words);
 	if (pass->eng)

@@ -5,7 +5,7 @@
 --     .events nil       every event that rules can see
 --     .only             { words =, n = } uint32_t words: a set of numbers of events
 --     .output, .leaves  (array) what is read of, or asked about, the events that are visited
---     .visit, .tables, .remembers                    as in the struct
+--     .visit, .tables, .remembers, .tally            as in the struct
 --   Returns a struct past_query; keep what it returns second as long as the query is used.
 --
 -- What an event's type decides is decided here: for types that decide it alike there is one variant, with what is left to ask.
@@ -134,7 +134,7 @@ function M.new(spec)
   local query = ffi.new("struct past_query", {
     rules = spec.ruleset, variants = variants, nvariants = #trees, types = types, output = spec.output or -1,
     leaves = leaves, nleaves = #(spec.leaves or {}), visit = spec.visit or false, tables = spec.tables or false,
-    remembers = spec.remembers or false, only = spec.only and spec.only.words, only_words = spec.only and spec.only.n or 0,
+    remembers = spec.remembers or false, tally = spec.tally, only = spec.only and spec.only.words, only_words = spec.only and spec.only.n or 0,
   })
   anchors[#anchors + 1] = { types, variants, leaves, spec }
   return query, anchors
