@@ -132,10 +132,12 @@ static bool has_event_name(const struct expr *x)
 	return false;
 }
 
-/* Which events a rule is asked about is read off the names it compares with, so upstream takes plain ones only. */
-static int check_event_name(const struct expr *x, const struct expr *rhs, struct err *err)
+/* Under these operators upstream reads the events that a rule is for off the names, and takes plain ones only. */
+static int check_event_name(const struct expr *x, const struct expr *rhs, const struct leaf_spec *spec, struct err *err)
 {
-	if (!(x->kind == EXPR_FIELD && !rhs) && has_event_name(x))
+	bool decides = spec->op == OP_EQ || spec->op == OP_NE || spec->op == OP_IN || spec->op == OP_EXISTS;
+
+	if (decides && !(x->kind == EXPR_FIELD && !rhs) && has_event_name(x))
 		return err_set(err, EINVAL, "the event's name cannot be %s: it says which events the rule is for",
 			       rhs ? "compared with a field" : "transformed before it is compared");
 	return 0;
@@ -143,7 +145,7 @@ static int check_event_name(const struct expr *x, const struct expr *rhs, struct
 
 static int check_leaf(const struct expr *x, const struct expr *rhs, const struct leaf_spec *spec, struct err *err)
 {
-	int rc = check_event_name(x, rhs, err);
+	int rc = check_event_name(x, rhs, spec, err);
 
 	if (rc)
 		return rc;
@@ -155,18 +157,26 @@ static int check_leaf(const struct expr *x, const struct expr *rhs, const struct
 	return rhs ? check_rhs(x, rhs, spec, err) : check_constants(x, spec, err);
 }
 
+/* The expression without the transformers of one value around it. */
+static const struct expr *bare(const struct expr *x)
+{
+	while (x->kind == EXPR_TRANSFORM && x->ninputs == 1)
+		x = x->inputs[0];
+	return x;
+}
+
 /* Reads one constant, with the field in front of what is wrong with it. */
 static int parse_constant(struct ruleset *rs, const struct expr *x, const struct leaf_spec *spec, struct str text,
 			  struct operand *o, struct err *err)
 {
 	bool hex = spec->op == OP_BCONTAINS || spec->op == OP_BSTARTSWITH;
-	bool event = (x->info.flags & (FIELD_EVENT_NAME | FIELD_SYSCALL_NAME)) == FIELD_EVENT_NAME;
+	bool event = (bare(x)->info.flags & (FIELD_EVENT_NAME | FIELD_SYSCALL_NAME)) == FIELD_EVENT_NAME;
 	uint8_t type = x->info.flags & FIELD_NET ? PT_IPNET : x->info.type;
 	struct err why = { 0 };
 	int rc = operand_parse(o, type, hex, text, &rs->arena, &why);
 
 	/* whatever the operator, upstream wants a name there is; its table of calls has nameless rows */
-	if (rc == 0 && !hex && text.len && event && x->kind == EXPR_FIELD)
+	if (rc == 0 && !hex && text.len && event)
 		rc = event_name_check(text, &why);
 	if (rc == 0 && spec->op == OP_PMATCH && path_depth(text) > PATH_MAX_DEPTH)
 		rc = err_set(&why, EINVAL, "a path of more than %d parts", PATH_MAX_DEPTH);

@@ -268,6 +268,12 @@ static bool judge_exists(const struct leaf *l, const struct subject *s)
 	return true;
 }
 
+/* A distance in time is there only when it is compared. */
+static bool judge_never(const struct leaf *l, const struct subject *s)
+{
+	return false;
+}
+
 static bool judge_constants(const struct leaf *l, const struct subject *s)
 {
 	return holds(l, &l->cmp, s);
@@ -498,7 +504,7 @@ int leaf_build(struct ruleset *rs, struct leaf *l, const struct operand *o, stru
 
 	l->all_items = l->op == OP_NE && l->expr->info.flags & FIELD_EITHER;
 	if (l->op == OP_EXISTS) {
-		l->judge = judge_exists;
+		l->judge = l->expr->info.flags & FIELD_AT_MOST ? judge_never : judge_exists;
 	} else if (l->rhs) {
 		l->cmp.test = rhs_test(l);
 		l->judge = list ? judge_rhs_list : judge_rhs;
