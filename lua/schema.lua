@@ -184,6 +184,7 @@ M.root = map({
     { "capacity", int(0, "alerts that may wait, 0 for as many as `bytes` hold; a replay waits for room, of a live source "
       .. "alerts are dropped and counted", { min = 0, max = LIMIT_MAX }) },
     { "bytes", int(64 * MB, "memory for alerts that wait, at least 8 MiB", { min = 8 * MB, max = 1099511627776 }) },
+    { "output_bytes", int(16 * MB, "memory for alerts that wait for one output", { min = 65536, max = 1099511627776 }) },
     { "drain_timeout", int(5000, "milliseconds that alerts on their way have when the program is asked to end", { min = 0,
       max = 3600000 }) },
   }, "alerts on their way to the outputs") },
@@ -215,8 +216,26 @@ M.root = map({
   { "static_fields", open("constant fields for outputs",
     { missing = "static fields are not known to conditions and outputs" }) },
 
+  { "outputs_spool", map({
+    { "dir", str("/var/lib/falco/spool", "where alerts wait that do not get through: each output has a directory in it; empty: they "
+      .. "wait in memory alone") },
+    { "max_bytes", int(1024 * MB, "of one output; what does not fit waits for room (replay), or is dropped and counted",
+      { min = MB, max = 1099511627776 }) },
+    { "sync_ms", int(1000, "milliseconds until what is written is taken to the disk itself, so that it survives a crash of the "
+      .. "machine, too; 0: the kernel decides", { min = 0, max = 3600000 }) },
+  }, "alerts that wait on disk: for unix sockets and servers that are away, and over restarts") },
+
   { "stdout_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard output") },
-  { "syslog_output", map({ { "enabled", enabled(false, "no alerts go to syslog") } }, "alerts to syslog") },
+  { "stderr_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard error") },
+  { "syslog_output", map({
+    { "enabled", bool(false, "switch this on") },
+    { "socket", str("/dev/log", "where the system log listens") },
+  }, "alerts to syslog") },
+  { "unix_output", map({
+    { "enabled", bool(false, "switch this on") },
+    { "socket", str("", "the socket that somebody listens on") },
+    { "type", str("stream", "stream: lines; dgram: a datagram for each alert", { enum = { "stream", "dgram" } }) },
+  }, "alerts to a unix socket") },
   { "file_output", map({
     { "enabled", bool(false, "switch this on") },
     { "keep_alive", bool(false, "keep the file open between alerts") },
@@ -276,7 +295,7 @@ M.root = map({
     { "client_key", str("", "its key") },
   }, "alerts to a stream of Redis, entries with the fields id and alert") },
   { "program_output", map({
-    { "enabled", enabled(false, "no alerts go to a program") },
+    { "enabled", bool(false, "switch this on") },
     { "keep_alive", bool(false, "keep the program running between alerts") },
     { "program", str("", "shell command that reads alerts") },
   }, "alerts to the standard input of a program") },
@@ -313,8 +332,8 @@ M.root = map({
           missing = "messages of the engine are like all others: log_level applies" }) },
   }, "messages of the engine") },
 
-  { "output_timeout", int(2000, "milliseconds that an output may take",
-    { min = 0, missing = "an output may take as long as it takes" }) },
+  { "output_timeout", int(2000, "milliseconds that an output may take without getting on before that is reported; 0: for ever",
+    { min = 0, max = 3600000 }) },
   { "syscall_event_timeouts", map({
     { "max_consecutives", int(1000, "empty reads of a live source before it is reported", { min = 1 }) },
   }, "a live source that gives nothing") },

@@ -116,7 +116,7 @@ rules_files: {a: b}
 
   it("warns of what is switched on but missing, and of nothing else", function()
     local config, diags = load([[
-syslog_output: {enabled: true}
+grpc_output: {enabled: true}
 file_output: {enabled: false, filename: x}
 plugins: [{name: container, library_path: libcontainer.so}]
 static_fields: {a: b}
@@ -124,14 +124,14 @@ static_fields: {a: b}
     assert.is_table(config)
     local keys = {}
     for i, missing in ipairs(config.missing) do keys[i] = missing.key end
-    assert.same({ "syslog_output.enabled", "static_fields" }, keys)
+    assert.same({ "grpc_output.enabled", "static_fields" }, keys)
     assert.equal(2, diags.warnings)
   end)
 
   it("warns of every key without effect that asks for something", function()
     local asking = {
-      "log_syslog=true", "output_timeout=1",
-      "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true", "program_output.enabled=true",
+      "log_syslog=true",
+      "libs_logger.severity=debug", "buffer_format_base64=true", "webserver.enabled=true", "metrics.enabled=true",
     }
     for _, set in ipairs(asking) do
       local config, diags = load(nil, { set })

@@ -551,6 +551,98 @@ int engine_thread(struct engine *eng, int64_t tid, struct thread_row *row);	/* 0
 /* Both: at most `cap`, in no order; how many there are. */
 uint32_t engine_threads(struct engine *eng, int64_t *tids, uint32_t cap);
 uint32_t engine_fds(struct engine *eng, int64_t tid, struct fd_row *rows, uint32_t cap);
+/* ------------------------------------------------------------------ alerts that wait for one output (output/) */
+
+/* A finished alert. What backlog_next() and spool_next() show is borrowed until the next call that is not for asking. */
+struct note {
+	uint64_t ts;
+	const char *line;		/* its last byte is the newline */
+	const char *rule, *source;
+	const char *tags;		/* with a NUL behind each */
+	uint32_t line_len;		/* with its newline */
+	uint32_t mark_at, mark_len;	/* where the priority's name stands in the line */
+	uint32_t rule_len, source_len, tags_len;
+	uint32_t priority;
+};
+
+/*
+ * Both kinds of waiting go alike: put at one end; next shows the note at the cursor, step says that it was taken and is under way;
+ * ack, that the n oldest of those have arrived; rewind, that those under way must be taken again. A backlog lies in memory.
+ * put: 0; -EAGAIN: full; -EMSGSIZE: larger than 16 MiB; -ENOMEM.
+ */
+struct backlog;
+struct backlog *backlog_new(uint64_t max_bytes);	/* NULL: no memory */
+void backlog_free(struct backlog *b);
+bool backlog_has_room(const struct backlog *b);
+int backlog_put(struct backlog *b, const struct note *n);
+bool backlog_next(struct backlog *b, struct note *n);
+void backlog_step(struct backlog *b);
+void backlog_ack(struct backlog *b, uint64_t n);
+void backlog_rewind(struct backlog *b);
+uint64_t backlog_count(const struct backlog *b);	/* not acked yet */
+uint64_t backlog_under_way(const struct backlog *b);
+
+/*
+ * A spool lies in a directory of its own and is there again after a restart (spool.c). put also fails with -errno of the disk.
+ * next: 1, 0: there is none; what is damaged is passed over, counted and told by spool_notice().
+ */
+struct spool;
+struct spool_stats {
+	uint64_t bytes;			/* on disk */
+	uint64_t damaged;		/* places where notes were lost to bad data */
+	uint64_t put, acked;
+};
+struct spool *spool_open(const char *dir, uint64_t max_bytes, struct err *err);
+void spool_close(struct spool *s);
+bool spool_has_room(const struct spool *s);
+int spool_put(struct spool *s, const struct note *n);
+int spool_next(struct spool *s, struct note *n);
+void spool_step(struct spool *s);
+void spool_ack(struct spool *s, uint64_t n);
+void spool_rewind(struct spool *s);
+uint64_t spool_count(const struct spool *s);
+uint64_t spool_under_way(const struct spool *s);
+int spool_sync(struct spool *s);			/* to the disk itself, if anything is not there yet */
+const char *spool_notice(struct spool *s);		/* one line on damage, once; or NULL */
+void spool_stats(const struct spool *s, struct spool_stats *stats);
+
+/*
+ * Writing without waiting (sink.c). What a sink has taken and its descriptor has not is kept in a buffer.
+ * sink_put: 0: taken; -EAGAIN: not now, nothing of it; -errno: the descriptor is no good. The same again until sink_free().
+ * sink_flush: 0: all is out; -EAGAIN: not yet: wait for QUEUE_OUT on sink_fd().
+ */
+struct sink;
+enum sink_flags {
+	SINK_OWNS = 1,			/* the descriptor is closed with it */
+	SINK_COLLECT = 2,		/* writes when flushed, or full */
+	SINK_UNREAD = 4,		/* sink_arrived() is of use */
+};
+struct sink *sink_new(int fd, uint32_t flags);		/* NULL: no memory */
+int sink_put(struct sink *s, const char *p, size_t len);
+int sink_flush(struct sink *s);
+int sink_fd(const struct sink *s);
+uint64_t sink_pending(const struct sink *s);		/* bytes in the buffer */
+/* Notes of sink_put() that the reader at the other end of a pipe or socket has read to their ends, since the last call. */
+uint32_t sink_arrived(struct sink *s);
+void sink_free(struct sink *s);				/* without flushing */
+int sink_standard(int fd);				/* a descriptor for the same stream that never waits, or fd itself */
+
+/* Files, programs and sockets for outputs (peer.c). Descriptors, or -errno. */
+int file_append(const char *path);
+int socket_unix(const char *path, bool stream);		/* connected, and never waits */
+bool socket_gone(int fd);				/* the other end has hung up */
+int socket_send(int fd, const char *p, size_t len);	/* one datagram: 0; -EAGAIN */
+enum { SOCKET_EAGAIN = 11, SOCKET_EMSGSIZE = 90, SOCKET_ENOSPC = 28, SOCKET_EDQUOT = 122, SOCKET_EIO = 5 };
+void file_close(int fd);
+int sys_make_dir(const char *path);			/* and those above it; 0 if it is there */
+/* Starts `/bin/sh -c command` with a pipe to its input; *in: our end. Its pid, or -errno. No signal is blocked there, and no other
+ * descriptor but standard output and error is open. */
+int program_start(const char *command, int *in);
+int program_watch(int pid);				/* a descriptor that can be read once it has ended; -errno: none */
+/* What became of it: 1: has ended, *status is 0-255, or minus the signal; 0: not yet. */
+int program_ended(int pid, int32_t *status);
+void program_kill(int pid, bool at_once);
+
 /* ------------------------------------------------------------------ alerts to the output thread (output/queue.c) */
 
 struct queue;
@@ -604,14 +696,15 @@ bool queue_ended(const struct queue *q, uint64_t *deadline);
 uint32_t queue_reopens(const struct queue *q);		/* how often outputs were asked to open their files anew */
 /*
  * Waits until there is a parcel, one of the descriptors is ready, outputs were asked to reopen, or ms have passed (negative:
- * for good). nap: the worker need not wake it for a parcel, which is found a millisecond later at the most.
+ * for good). nap: the worker need not wake it for a parcel, which is found a millisecond later at the most. full: parcels that are
+ * there do not matter.
  */
 struct queue_fd {
 	int fd;
 	int16_t events, revents;	/* QUEUE_IN, QUEUE_OUT; revents has others when something is wrong */
 };
 enum { QUEUE_IN = 1, QUEUE_OUT = 4 };
-void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool nap);
+void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool nap, bool full);
 /* From the output thread to the worker: how it stands, and lines of text. */
 enum output_state { OUTPUT_STARTING, OUTPUT_OPEN, OUTPUT_LOST, OUTPUT_ENDED };
 void queue_set_state(struct queue *q, uint32_t state);
@@ -620,6 +713,20 @@ uint32_t queue_await_start(struct queue *q);		/* waits while it is OUTPUT_STARTI
 void queue_report(struct queue *q, const char *line, size_t len);
 const char *queue_reported(struct queue *q, uint32_t i);	/* the i-th line, or NULL; stays where it is */
 void queue_stats(const struct queue *q, struct queue_stats *stats);
+/* How an output stands: set by the output thread now and then, for people and metrics. */
+enum { QUEUE_OUTPUTS = 32 };
+struct output_row {
+	char name[32];
+	uint64_t delivered;		/* alerts */
+	uint64_t waiting, spooled;	/* of them on disk */
+	uint64_t dropped;
+	uint64_t timeouts;		/* how often output_timeout passed */
+	bool down;
+};
+void queue_set_output(struct queue *q, uint32_t i, const struct output_row *row);
+bool queue_output(struct queue *q, uint32_t i, struct output_row *row);	/* false: there is no i-th */
+/* ns since the output thread last came round; it does not wait for long unless a disk or a system call keeps it. */
+uint64_t queue_silence(const struct queue *q);
 /* SIGUSR1 asks the outputs of `q` to open their files anew (NULL: is ignored). */
 void queue_reopen_on_signal(struct queue *q);
 

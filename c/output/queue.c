@@ -49,6 +49,10 @@ struct queue {
 	_Atomic uint32_t state;
 	char *reports[MAX_REPORTS];
 	uint32_t nreports;
+	struct output_row outputs[QUEUE_OUTPUTS];
+	uint32_t noutputs;
+
+	_Atomic uint64_t beat;			/* when the output thread came round; 0: it sleeps */
 };
 
 struct queue *queue_new(const struct queue_limits *limits, struct err *err)
@@ -343,18 +347,20 @@ uint32_t queue_reopens(const struct queue *q)
 	return atomic_load(&q->reopens);
 }
 
-void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool nap)
+void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool nap, bool full)
 {
 	struct pollfd all[MAX_FDS + 1] = { { .fd = q->wake, .events = POLLIN } };
 
 	REQUIRE(n <= MAX_FDS);
 	if (n)
 		memcpy(all + 1, fds, n * sizeof *fds);
-	if (nap && (ms < 0 || ms > NAP_MS))
+	if (nap && !full && (ms < 0 || ms > NAP_MS))
 		ms = NAP_MS;
-	if (!nap)
+	if (!nap && !full)
 		atomic_store(&q->asleep, true);
-	poll(all, n + 1, queue_peek(q) ? 0 : ms);
+	atomic_store(&q->beat, 0);
+	poll(all, n + 1, !full && queue_peek(q) ? 0 : ms);
+	atomic_store(&q->beat, sys_now_ns());
 	atomic_store(&q->asleep, false);
 	hush_bell(q->wake);
 	for (uint32_t i = 0; i < n; i++)
@@ -402,6 +408,34 @@ const char *queue_reported(struct queue *q, uint32_t i)
 	line = i < q->nreports ? q->reports[i] : NULL;
 	pthread_mutex_unlock(&q->saying);
 	return line;
+}
+
+void queue_set_output(struct queue *q, uint32_t i, const struct output_row *row)
+{
+	if (i >= QUEUE_OUTPUTS)
+		return;
+	pthread_mutex_lock(&q->saying);
+	q->outputs[i] = *row;
+	if (i >= q->noutputs)
+		q->noutputs = i + 1;
+	pthread_mutex_unlock(&q->saying);
+}
+
+bool queue_output(struct queue *q, uint32_t i, struct output_row *row)
+{
+	pthread_mutex_lock(&q->saying);
+	bool is = i < q->noutputs;
+	if (is)
+		*row = q->outputs[i];
+	pthread_mutex_unlock(&q->saying);
+	return is;
+}
+
+uint64_t queue_silence(const struct queue *q)
+{
+	uint64_t beat = atomic_load(&q->beat), now = sys_now_ns();
+
+	return beat == 0 || beat > now ? 0 : now - beat;
 }
 
 void queue_stats(const struct queue *q, struct queue_stats *stats)

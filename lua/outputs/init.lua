@@ -31,15 +31,17 @@
 --                                nil, message    for good: the channel is given up. "closed": its reader has gone
 --                             It must not wait for anything that another host or program does.
 --   channel:flush()           -> true, or nil, message as above: what write() has collected goes out, or as much as can
---   channel:close()           -> as flush(); it is not used again
+--   channel:close()           it is not used again
 -- and optionally
 --   channel:wants(add) -> when    called before the thread sleeps: add(fd, events) for each descriptor to watch, QUEUE_IN or
 --                             QUEUE_OUT; the result is a time as of sys_now_ns(), as a number, or nil
 --   channel:tick(now)         one of these descriptors is ready, or that time has come: go on with what is under way.
 --                             -> nothing, or false, message: it is given up
+--   channel:pending()         bytes, or alerts, that write() said true to and that are not out yet
 --   channel:reopen()          -> as flush(): the file was moved away (SIGUSR1)
 --   channel.rights            RIGHT_* that it takes to go on: others are given up once all are open. stage.rights likewise
 --   channel.programs          it starts programs, which may have rights of their own
+--   channel.lossy             the end of a run does not wait for it, and what it does not take then is a warning, no failure
 --   channel.spools            what does not get through may be kept on disk (outputs_spool)
 -- What a channel with "taken" tells its lane (env.lane), in order, from any of these functions:
 --   lane:ack(n)               the n oldest alerts that are on their way have arrived
@@ -62,6 +64,10 @@ local CHANNELS = {
   { key = "http_output", module = "outputs.http", name = "http" },
   { key = "kafka_output", module = "outputs.kafka", name = "kafka" },
   { key = "redis_output", module = "outputs.redis", name = "redis" },
+  { key = "stderr_output", module = "outputs.stderr", name = "stderr" },
+  { key = "syslog_output", module = "outputs.syslog", name = "syslog" },
+  { key = "program_output", module = "outputs.program", name = "program" },
+  { key = "unix_output", module = "outputs.unix", name = "unix" },
 }
 
 -- In the order in which records pass them. { module }
@@ -86,6 +92,7 @@ local function open_lanes(self, conf, env)
       local made, message = lane.open(row, conf, env)
       if not made then return row.key .. ": " .. message end
       self.lanes[#self.lanes + 1] = made
+      self.opened[#self.opened + 1] = made
     end
   end
   return nil
@@ -107,7 +114,7 @@ end
 -- Opens every channel that `conf` enables. env: { unbuffered = bool, live = bool }.
 -- Returns the outputs, or nil and one line of text.
 function M.open(conf, env)
-  local self = setmetatable({ lanes = {}, stages = {}, failed = {}, renderer = render.new(conf), told = render.new(conf) }, Outputs)
+  local self = setmetatable({ lanes = {}, opened = {}, stages = {}, failed = {}, renderer = render.new(conf), told = render.new(conf) }, Outputs)
   local message = open_lanes(self, conf, env) or open_stages(self, conf, env)
   if message then
     self:close()
@@ -163,6 +170,7 @@ end
 
 function Outputs:drop(i, message)
   local gone = table.remove(self.lanes, i)
+  gone.channel:close()
   self.lost = #self.lanes == 0
   if message ~= "closed" then self.failed[#self.failed + 1] = gone.name .. "_output: " .. message end
 end
@@ -193,13 +201,35 @@ end
 function Outputs:flush() each(self, "flush") end
 function Outputs:reopen() each(self, "reopen") end
 
+-- Whether the next alert can go to all of them.
+function Outputs:has_room()
+  local lanes = self.lanes
+  for i = 1, #lanes do
+    if not lanes[i]:has_room() then return false end
+  end
+  return true
+end
+
+-- Whether all has gone out that will. late: the time is over for those whose far end is gone.
+function Outputs:is_drained(late)
+  for _, row in ipairs(self.lanes) do
+    if not row:is_drained(late) then return false end
+  end
+  return true
+end
+
+-- struct output_row of the i-th that was opened, or nil.
+function Outputs:row(i, row)
+  return self.opened[i] and self.opened[i]:row(row)
+end
+
 -- What to wait for: add() is called for each descriptor, and the earliest time is returned.
-function Outputs:wants(add)
+function Outputs:wants(add, now)
   local first
   local function earlier(when)
     if when and (not first or when < first) then first = when end
   end
-  for _, row in ipairs(self.lanes) do earlier(row:wants(add)) end
+  for _, row in ipairs(self.lanes) do earlier(row:wants(add, now)) end
   for _, row in ipairs(self.stages) do
     if row.stage.wants then earlier(row.stage:wants(add)) end
   end

@@ -1,23 +1,328 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The way to one channel, and what waits on it.
+-- The way to one channel, and what waits on it. While the channel takes what it is given, nothing is copied. What it does not take
+-- now, or has taken and not yet acknowledged, is kept in order: in memory, and from the moment its far end is gone or memory is
+-- full, on disk, if the channel may (channel.spools) and there is a place (outputs_spool). All of what is kept is in one place or
+-- the other, never in both. From the disk it goes back to memory once everything there has arrived.
+--
+-- Full, a lane lets a replay wait (has_room()); of a live source it drops the newest alerts, and counts them.
+local console = require("console")
+local core = require("core")
+
 local M = {}
+
+local SECOND = 1e9
+local PER_TICK = 512         -- alerts that one channel gets before others have their turn
+local RETRY = SECOND / 20    -- for channels that say "later" and not when
+
+-- The same words for both places.
+local PLACES = {}
+for _, name in ipairs{ "backlog", "spool" } do
+  PLACES[name] = setmetatable({}, { __index = function(place, verb)
+    place[verb] = core.C[name .. "_" .. verb]
+    return place[verb]
+  end })
+end
 
 local Lane = {}
 Lane.__index = Lane
 
 -- row: of init.lua. Returns the lane, or nil and one line of text.
 function M.open(row, conf, env)
-  local self = setmetatable({ name = row.name }, Lane)
+  local self = setmetatable({
+    name = row.name, live = env.live, note = core.ffi.new("struct note"), view = {}, delivered = 0, dropped = 0, timeouts = 0,
+    timeout = conf.output_timeout * 1e6, sync_ns = conf.outputs_spool.sync_ms * 1e6, said_dropped = 0,
+    backlog = core.ffi.gc(core.C.backlog_new(conf.outputs_queue.output_bytes), core.C.backlog_free),
+  }, Lane)
   local channel, message = require(row.module).open(conf, {
     section = conf[row.key], live = env.live, unbuffered = env.unbuffered, lane = self,
   })
   if not channel then return nil, message end
   self.channel = channel
+  if channel.spools and conf.outputs_spool.dir ~= "" then
+    self.spool_dir, self.spool_max = conf.outputs_spool.dir, conf.outputs_spool.max_bytes
+    self:open_spool(0)
+  end
   return self
 end
 
+-- ------------------------------------------------------------------ the two places
+
+-- Two processes, or the outputs before and after a reload, must not use one: then it is tried again.
+function Lane:open_spool(now)
+  local C, err = core.C, core.err()
+  C.sys_make_dir(self.spool_dir)
+  local spool = C.spool_open(self.spool_dir .. "/" .. self.name, self.spool_max, err)
+  if spool ~= nil then
+    self.spool, self.spool_due = core.ffi.gc(spool, C.spool_close), nil
+    self:spool_notices()
+    local n = tonumber(C.spool_count(spool))
+    if n > 0 then
+      console.notice(("%s: %d alerts wait on disk since an earlier run"):format(self.name, n))
+      if C.backlog_count(self.backlog) > 0 then self:spill() end
+      self.on_disk = true
+    end
+    return
+  end
+  if not self.spool_told then
+    console.warning(("%s: outputs_spool: %s; alerts that must wait do so in memory alone"):format(self.name, core.message(err)))
+    self.spool_told = true
+  end
+  self.spool_due = now + SECOND
+end
+
+function Lane:spool_notices()
+  local line = core.cstr(core.C.spool_notice(self.spool))
+  if line then console.warning(("%s: %s"):format(self.name, line)) end
+end
+
+function Lane:place()
+  if self.on_disk then return PLACES.spool, self.spool end
+  return PLACES.backlog, self.backlog
+end
+
+function Lane:count()
+  local place, p = self:place()
+  return tonumber(place.count(p))
+end
+
+-- How many wait to be taken.
+function Lane:pending()
+  local place, p = self:place()
+  return tonumber(place.count(p) - place.under_way(p))
+end
+
+-- From memory to disk, those first that are under way.
+function Lane:spill()
+  local C, note, lost = core.C, self.note, 0
+  local under_way = tonumber(C.backlog_under_way(self.backlog))
+  C.backlog_rewind(self.backlog)
+  while C.backlog_next(self.backlog, note) do
+    local result = C.spool_put(self.spool, note)
+    if result < 0 and lost == 0 and C.backlog_under_way(self.backlog) == 0 then    -- nothing was moved yet
+      for _ = 1, under_way do C.backlog_step(self.backlog) end
+      return self:spool_failed(result)
+    end
+    if result < 0 then lost = lost + 1 end
+    C.backlog_step(self.backlog)
+  end
+  C.backlog_ack(self.backlog, C.backlog_count(self.backlog))
+  for _ = 1, under_way do
+    if C.spool_next(self.spool, note) == 1 then C.spool_step(self.spool) end
+  end
+  self.on_disk = true
+  if lost > 0 then self:drop_count(lost) end
+  return true
+end
+
+function Lane:spool_failed(result)
+  if not self.told_failed then
+    console.error(("%s: outputs_spool: cannot be written: %s; alerts wait in memory"):format(self.name,
+      core.cstr(core.C.sys_error_text(result))))
+    self.told_failed = true
+  end
+  return false
+end
+
+-- ------------------------------------------------------------------ alert <-> note
+
+local joined = setmetatable({}, { __mode = "k" })      -- list of tags -> one text
+
+local function tags_text(tags)
+  local text = joined[tags]
+  if not text then
+    text = #tags > 0 and table.concat(tags, "\0") .. "\0" or ""
+    joined[tags] = text
+  end
+  return text
+end
+
+local split = {}             -- and back: there are few different ones
+
+local function tags_list(text)
+  local tags = split[text]
+  if not tags then
+    tags = {}
+    for tag in text:gmatch("(%Z+)%z") do tags[#tags + 1] = tag end
+    split[text] = tags
+  end
+  return tags
+end
+
+local function fill(note, alert)
+  local tags = tags_text(alert.tags)
+  note.ts, note.line, note.line_len = alert.ts, alert.line, alert.len + 1
+  note.mark_at, note.mark_len, note.priority = alert.mark_at, alert.mark_len, alert.priority
+  note.rule, note.rule_len, note.source, note.source_len = alert.rule, #alert.rule, alert.source, #alert.source
+  note.tags, note.tags_len = tags, #tags
+end
+
+local function view_of(self)
+  local note, view, ffi = self.note, self.view, core.ffi
+  view.ts, view.line, view.len = note.ts, note.line, note.line_len - 1
+  view.mark_at, view.mark_len, view.priority = note.mark_at, note.mark_len, note.priority
+  view.rule, view.source = ffi.string(note.rule, note.rule_len), ffi.string(note.source, note.source_len)
+  view.tags = tags_list(ffi.string(note.tags, note.tags_len))
+  return view
+end
+
+-- ------------------------------------------------------------------ in
+
+function Lane:drop_count(n)
+  self.dropped = self.dropped + n
+  local now = tonumber(core.C.sys_now_ns())
+  if now - self.said_dropped < 10 * SECOND then return end
+  self.said_dropped = now
+  console.error(("%s: alerts are dropped, since no more can wait: %d so far (outputs_queue.output_bytes, outputs_spool.max_bytes)")
+    :format(self.name, self.dropped))
+end
+
+-- Whether one more alert can wait here. Always so for a live source: what does not fit is dropped.
+function Lane:has_room()
+  if self.live then return true end
+  if self.on_disk then return core.C.spool_has_room(self.spool) end
+  return core.C.backlog_has_room(self.backlog) or self.spool ~= nil
+end
+
+local function keep(self, alert, taken)
+  local C, note = core.C, self.note
+  if self.spool and not self.on_disk and (self.is_down or not C.backlog_has_room(self.backlog)) then self:spill() end
+  local place, p = self:place()
+  fill(note, alert)
+  local result = place.put(p, note)
+  if result < 0 then
+    if self.on_disk and -result ~= C.SOCKET_EAGAIN then self:spool_failed(result) end
+    self:drop_count(1)
+  elseif taken then
+    place.step(p)
+  end
+  return true
+end
+
+-- true; or nil and a message: the channel is given up.
 function Lane:write(alert)
-  return self.channel:write(alert)
+  if self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end
+  local result, message = self.channel:write(alert)
+  if result == true then
+    self.delivered = self.delivered + 1
+    return true
+  elseif result == "taken" then
+    return keep(self, alert, true)
+  elseif result == "later" then
+    self.blocked = true
+    return keep(self, alert, false)
+  end
+  return nil, message
+end
+
+-- ------------------------------------------------------------------ out
+
+-- Offers what waits.
+local function pump(self)
+  for _ = 1, PER_TICK do
+    local place, p = self:place()
+    local more = place.next(p, self.note)
+    if more == false or more == 0 then break end
+    local result, message = self.channel:write(view_of(self))
+    if not result then return nil, message end
+    if result == "later" then
+      self.blocked = true
+      break
+    end
+    place, p = self:place()            -- the channel may have said something in between
+    place.step(p)
+    if result == true then self:ack(1) end
+  end
+  if self.on_disk then self:spool_notices() end
+  return true
+end
+
+function Lane:ack(n)
+  if n == 0 then return end
+  local place, p = self:place()
+  place.ack(p, n)
+  self.delivered, self.blocked, self.progress = self.delivered + n, false, true
+  if self.on_disk and core.C.spool_count(p) == 0 then self.on_disk = false end
+end
+
+function Lane:rewind()
+  local place, p = self:place()
+  place.rewind(p)
+end
+
+function Lane:down(message)
+  if self.is_down then return end
+  self.is_down = true
+  console.warning(("%s: %s; alerts wait%s"):format(self.name, message, self.spool and " on disk" or ""))
+  if self.spool and not self.on_disk and core.C.backlog_count(self.backlog) > 0 then self:spill() end
+end
+
+function Lane:up()
+  if not self.is_down then return end
+  self.is_down, self.blocked = false, false
+  console.notice(("%s: is back; %d alerts have waited"):format(self.name, self:count()))
+end
+
+-- ------------------------------------------------------------------ time
+
+local function still(self)
+  return self:count() + (self.channel.pending and self.channel:pending() or 0)
+end
+
+-- output_timeout: a channel that has something to do and does not get on.
+local function watch(self, now)
+  if self.timeout == 0 then return end
+  if self.progress or still(self) == 0 then
+    self.since, self.progress, self.late = now, nil, false
+  elseif not self.late and not self.is_down and now - (self.since or now) > self.timeout then
+    self.late, self.timeouts = true, self.timeouts + 1
+    console.error(("%s: has taken nothing for %d ms (output_timeout); alerts wait"):format(self.name, self.timeout / 1e6))
+  end
+  self.since = self.since or now
+end
+
+local function sync(self, now)
+  if not self.spool or self.sync_ns == 0 or now < (self.sync_due or 0) then return end
+  self.sync_due = now + self.sync_ns
+  local result = core.C.spool_sync(self.spool)
+  if result < 0 then self:spool_failed(result) end
+end
+
+function Lane:tick(now)
+  if self.spool_due and now >= self.spool_due then self:open_spool(now) end
+  local channel = self.channel
+  if channel.tick then
+    local ok, message = channel:tick(now)
+    if ok == false then return nil, message end
+  end
+  self.blocked = false
+  if self:pending() > 0 then
+    local ok, message = pump(self)
+    if not ok then return nil, message end
+  end
+  watch(self, now)
+  sync(self, now)
+  return true
+end
+
+-- What to wait for; see init.lua.
+function Lane:wants(add, now)
+  local first, any = nil, false
+  local function earlier(when)
+    if when and (not first or when < first) then first = when end
+  end
+  if self.channel.wants then
+    earlier(self.channel:wants(function(fd, events)
+      any = true
+      add(fd, events)
+    end))
+  end
+  if self:pending() > 0 then
+    if not self.blocked then earlier(now) elseif not first and not any then earlier(now + RETRY) end
+  end
+  if still(self) > 0 and self.timeout > 0 and not self.late then earlier(now + self.timeout / 4) end
+  if self.on_disk and self.sync_ns > 0 then earlier(self.sync_due) end
+  earlier(self.spool_due)
+  return first
 end
 
 function Lane:flush()
@@ -29,20 +334,43 @@ function Lane:reopen()
   return true
 end
 
-function Lane:wants(add)
-  return self.channel.wants and self.channel:wants(add)
+-- Is there nothing more to do, or nothing that would help? late: the time for those that are down is over.
+function Lane:is_drained(late)
+  if still(self) == 0 then return true end
+  return self.is_down and (self.spool ~= nil or self.channel.lossy or late)
 end
 
-function Lane:tick(now)
-  if not self.channel.tick then return true end
-  local ok, message = self.channel:tick(now)
-  return ok ~= false, message
-end
-
+-- Returns as flush() does; what is left goes to disk, or is lost and told.
 function Lane:close()
   local ok, message = self.channel:flush()
+  local unwritten = self.channel.pending and self.channel:pending() or 0
   self.channel:close()
+  if self.spool and not self.on_disk and core.C.backlog_count(self.backlog) > 0 then self:spill() end
+  local n = self:count()
+  if self.on_disk then
+    if n > 0 then console.notice(("%s: %d alerts wait on disk for the next run"):format(self.name, n)) end
+  else
+    if n > 0 and self.channel.lossy then
+      console.warning(("%s: %d alerts were lost"):format(self.name, n))
+    elseif ok and (n > 0 or unwritten > 0) then
+      ok, message = nil, ("%d alerts were lost that it did not take%s"):format(n, unwritten > 0 and n == 0 and ", and the end of others" or "")
+    end
+    self.dropped = self.dropped + n
+  end
+  if self.spool then
+    core.ffi.gc(self.spool, nil)
+    core.C.spool_close(self.spool)
+    self.spool, self.on_disk = nil, false
+  end
   return ok, message
+end
+
+-- struct output_row.
+function Lane:row(row)
+  row.name, row.delivered, row.waiting = self.name, self.delivered, self:count()
+  row.spooled = self.on_disk and row.waiting or 0
+  row.dropped, row.timeouts, row.down = self.dropped, self.timeouts, self.is_down or false
+  return row
 end
 
 return M

@@ -18,6 +18,8 @@ local M = {}
 M.TOLD = 4294967295
 
 local BATCH = 256            -- parcels between looks at descriptors and the clock
+local ROWS = 1e9             -- ns between reports to the worker
+local LOOK = 20e6            -- ns between looks at the clock when it comes to an end
 
 local function report(q, line)
   core.C.queue_report(q, line, #line)
@@ -40,53 +42,83 @@ local function take(state, parcel)
   state.outs:alert(plan, core.C.parcel_alert(parcel))
 end
 
--- Up to BATCH blocks; how many there were.
+-- Up to BATCH parcels; how many there were, and whether outputs are full.
 local function drain(state)
-  local C, q = core.C, state.q
+  local C, q, outs = core.C, state.q, state.outs
   for n = 0, BATCH - 1 do
     local parcel = C.queue_peek(q)
-    if parcel == nil then return n end
+    if parcel == nil then return n, false end
+    if not outs:has_room() then return n, true end
     take(state, parcel)
     C.queue_done(q)
-    if state.outs:is_lost() then return n end
+    if outs:is_lost() then return n, false end
   end
-  return BATCH
+  return BATCH, false
 end
 
-local function sleep(state, nap)
-  local C, fds, n = core.C, state.fds, 0
+local function now_ns()
+  return tonumber(core.C.sys_now_ns())
+end
+
+-- Until something can be done. full: what is in the queue has to wait.
+local function sleep(state, nap, full)
+  local C, fds, n, now = core.C, state.fds, 0, now_ns()
   local when = state.outs:wants(function(fd, events)
     if n < state.max_fds then
       fds[n].fd, fds[n].events = fd, events
       n = n + 1
     end
-  end)
+  end, now)
+  if state.ending then when = math.min(when or math.huge, now + LOOK) end
   local ms = -1
-  if when then ms = math.max(0, math.min(60000, math.ceil((when - tonumber(C.sys_now_ns())) / 1e6))) end
-  C.queue_wait(state.q, fds, n, ms, nap)
+  if when then ms = math.max(0, math.min(60000, math.ceil((when - now) / 1e6))) end
+  C.queue_wait(state.q, fds, n, ms, nap, full)
+end
+
+local function report_rows(state)
+  local i = 1
+  while state.outs:row(i, state.row) do
+    core.C.queue_set_output(state.q, i - 1, state.row)
+    i = i + 1
+  end
 end
 
 local function look_after(state)
+  local now = now_ns()
   local reopens = core.C.queue_reopens(state.q)
   if reopens ~= state.reopens then
     state.reopens = reopens
     state.outs:reopen()
   end
-  state.outs:tick(tonumber(core.C.sys_now_ns()))
+  state.outs:tick(now)
+  if now > state.rows_due then
+    state.rows_due = now + ROWS
+    report_rows(state)
+  end
+end
+
+-- Is it time to go? The worker has ended, and all has gone out that will, or the time is over.
+local function is_over(state, idle)
+  local C, deadline = core.C, state.deadline
+  if not C.queue_ended(state.q, deadline) then return false end
+  local now = now_ns()
+  state.ending = state.ending or now
+  if deadline[0] ~= 0 and now > tonumber(deadline[0]) then return true end
+  return idle and state.outs:is_drained(now - state.ending > state.drain_ns)
 end
 
 local function run(state)
-  local C, q, deadline = core.C, state.q, core.ffi.new("uint64_t[1]")
   local busy = false
   while not state.outs:is_lost() do
-    local n = drain(state)
+    local n, full = drain(state)
     if n < BATCH then
       state.outs:flush()
-      if C.queue_ended(q, deadline) and C.queue_peek(q) == nil then return end
-      sleep(state, busy)
+      if is_over(state, not full and core.C.queue_peek(state.q) == nil) then return end
+      sleep(state, busy, full)
       busy = n > 0
+    elseif is_over(state, false) then
+      return
     end
-    if C.queue_ended(q, deadline) and deadline[0] ~= 0 and C.sys_now_ns() > deadline[0] then return end
     look_after(state)
   end
 end
@@ -98,8 +130,9 @@ local function open(q, boot)
     report(q, message)
     return nil
   end
-  return { q = q, outs = outs, generation = 0, plans = {}, reopens = 0, max_fds = 64,
-    fds = core.ffi.new("struct queue_fd[?]", 64) }
+  return { q = q, outs = outs, generation = 0, plans = {}, reopens = 0, max_fds = 64, rows_due = 0,
+    row = core.ffi.new("struct output_row"), deadline = core.ffi.new("uint64_t[1]"),
+    drain_ns = boot.conf.outputs_queue.drain_timeout * 1e6, fds = core.ffi.new("struct queue_fd[?]", 64) }
 end
 
 -- The worker gives up its rights by itself; each thread has its own.
@@ -123,6 +156,7 @@ setmetatable(M, { __call = function(_, cdef, queue, boot)
   local lost = state.outs:is_lost()
   if lost then core.C.queue_set_state(q, core.C.OUTPUT_LOST) end
   state.outs:close()
+  report_rows(state)
   for _, line in ipairs(state.outs:failures()) do report(q, line) end
 end })
 

@@ -16,8 +16,7 @@ local function content()
 end
 
 local function open(keep_alive, filename)
-  return file.open({ buffered_outputs = true, file_output = { filename = filename or path,
-    keep_alive = keep_alive } }, {})
+  return file.open({ buffered_outputs = true }, { section = { filename = filename or path, keep_alive = keep_alive } })
 end
 
 describe("file output", function()

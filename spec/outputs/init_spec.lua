@@ -20,7 +20,17 @@ local function fake(name, log, fails)
 end
 
 local TEXT = "hello\n"
-local ALERT = { line = core.ffi.cast("const char *", TEXT), len = #TEXT - 1, mark_at = 0, mark_len = 0 }
+local ALERT = { line = core.ffi.cast("const char *", TEXT), len = #TEXT - 1, mark_at = 0, mark_len = 0, tags = {}, rule = "r", source = "syscall",
+  priority = 5, ts = 1 }
+
+-- A whole configuration in which only these are switched on.
+local function config(enabled)
+  local conf = require("conf").load{ diag = require("diag").new() }
+  conf.outputs_spool.dir = ""
+  for key, section in pairs(enabled) do conf[key] = section end
+  return conf
+end
+
 local BOTH = { stdout_output = { enabled = true }, file_output = { enabled = true } }
 
 describe("outputs", function()
@@ -39,7 +49,7 @@ describe("outputs", function()
   it("writes to every channel that is enabled", function()
     fake("stdout", log)
     fake("file", log)
-    local outs = assert(outputs.open(BOTH, {}))
+    local outs = assert(outputs.open(config(BOTH), {}))
     outs:write(ALERT)
     outs:close()
     table.sort(log)
@@ -48,7 +58,7 @@ describe("outputs", function()
 
   it("leaves out what is not", function()
     fake("file", log)
-    local outs = outputs.open({ stdout_output = { enabled = false }, file_output = { enabled = true } }, {})
+    local outs = outputs.open(config({ stdout_output = { enabled = false }, file_output = { enabled = true } }), {})
     outs:write(ALERT)
     assert.same({ "file hello" }, log)
   end)
@@ -56,7 +66,7 @@ describe("outputs", function()
   it("says which channel cannot be opened", function()
     fake("stdout", log)
     fake("file", log, "open")
-    local outs, message = outputs.open(BOTH, {})
+    local outs, message = outputs.open(config(BOTH), {})
     assert.is_nil(outs)
     assert.equal("file_output: no room", message)
   end)
@@ -64,17 +74,17 @@ describe("outputs", function()
   it("goes on without a channel that fails, and remembers why", function()
     fake("stdout", log)
     fake("file", log, "disk full")
-    local outs = outputs.open(BOTH, {})
+    local outs = outputs.open(config(BOTH), {})
     outs:write(ALERT)
     outs:write(ALERT)
-    assert.same({ "stdout hello", "stdout hello" }, log)
+    assert.same({ "stdout hello", "file closed", "stdout hello" }, log)
     assert.same({ "file_output: disk full" }, outs:failures())
     assert.is_false(outs:is_lost())
   end)
 
   it("is lost when the last reader has gone, without a failure", function()
     fake("stdout", log, "closed")
-    local outs = outputs.open({ stdout_output = { enabled = true }, file_output = { enabled = false } }, {})
+    local outs = outputs.open(config({ stdout_output = { enabled = true }, file_output = { enabled = false } }), {})
     assert.is_true(outs:is_open())
     outs:write(ALERT)
     assert.is_true(outs:is_lost())
@@ -82,7 +92,7 @@ describe("outputs", function()
   end)
 
   it("is not lost when there never was a channel", function()
-    local outs = outputs.open({ stdout_output = { enabled = false }, file_output = { enabled = false } }, {})
+    local outs = outputs.open(config({ stdout_output = { enabled = false }, file_output = { enabled = false } }), {})
     assert.is_false(outs:is_open())
     assert.is_false(outs:is_lost())
   end)
