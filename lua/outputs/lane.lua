@@ -258,7 +258,7 @@ end
 
 function Lane:up()
   if not self.is_down then return end
-  self.is_down, self.blocked = false, false
+  self.is_down, self.blocked, self.progress = false, false, true
   console.notice(("%s: is back; %d alerts have waited"):format(self.name, self:count()))
 end
 
@@ -337,7 +337,8 @@ end
 -- Is there nothing more to do, or nothing that would help? late: the time for those that are down is over.
 function Lane:is_drained(late)
   if still(self) == 0 then return true end
-  return self.is_down and (self.spool ~= nil or self.channel.lossy or late)
+  if self.spool then return self.is_down or self.late end
+  return self.is_down and (self.channel.lossy or late)
 end
 
 -- Returns as flush() does; what is left goes to disk, or is lost and told.
