@@ -634,7 +634,6 @@ bool socket_gone(int fd);				/* the other end has hung up */
 int socket_send(int fd, const char *p, size_t len);	/* one datagram: 0; -EAGAIN */
 enum { SOCKET_EAGAIN = 11, SOCKET_EMSGSIZE = 90, SOCKET_ENOSPC = 28, SOCKET_EDQUOT = 122, SOCKET_EIO = 5 };
 void file_close(int fd);
-int sys_make_dir(const char *path);			/* and those above it; 0 if it is there */
 /* Starts `/bin/sh -c command` with a pipe to its input; *in: our end. Its pid, or -errno. No signal is blocked there, and no other
  * descriptor but standard output and error is open. */
 int program_start(const char *command, int *in);

@@ -33,25 +33,6 @@ void file_close(int fd)
 		close(fd);
 }
 
-int sys_make_dir(const char *path)
-{
-	char copy[PATH_MAX];
-	size_t len = strlen(path);
-
-	if (len == 0 || len >= sizeof copy)
-		return -ENAMETOOLONG;
-	memcpy(copy, path, len + 1);
-	for (char *p = copy + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*p = '/';
-	}
-	return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 int socket_unix(const char *path, bool stream)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };

@@ -275,6 +275,7 @@ local function watch(self, now)
     self.since, self.progress, self.late = now, nil, false
   elseif not self.late and not self.is_down and now - (self.since or now) > self.timeout then
     self.late, self.timeouts = true, self.timeouts + 1
+    if not self.live and not self.spool then return end      -- a replay waits for its reader, as long as it likes
     console.error(("%s: has taken nothing for %d ms (output_timeout); alerts wait"):format(self.name, self.timeout / 1e6))
   end
   self.since = self.since or now
