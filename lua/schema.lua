@@ -223,7 +223,8 @@ M.root = map({
       { min = MB, max = 1099511627776 }) },
     { "sync_ms", int(1000, "milliseconds until what is written is taken to the disk itself, so that it survives a crash of the "
       .. "machine, too; 0: the kernel decides", { min = 0, max = 3600000 }) },
-  }, "alerts that wait on disk: for unix sockets and servers that are away, and over restarts") },
+  }, "alerts that wait on disk: for unix sockets and servers that are away, and over restarts; a replay has it only if one of "
+    .. "these keys is given") },
 
   { "stdout_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard output") },
   { "stderr_output", map({ { "enabled", bool(false, "switch this on") } }, "alerts to standard error") },

@@ -38,7 +38,8 @@ function M.open(row, conf, env)
   })
   if not channel then return nil, message end
   self.channel = channel
-  if channel.spools and conf.outputs_spool.dir ~= "" then
+  -- a replay has a beginning and an end, and leaves nothing for others, unless it is told to
+  if channel.spools and conf.outputs_spool.dir ~= "" and (env.live or conf.given.outputs_spool) then
     self.spool_dir, self.spool_max = conf.outputs_spool.dir, conf.outputs_spool.max_bytes
     self:open_spool(0)
   end
