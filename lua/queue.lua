@@ -4,6 +4,7 @@
 --   out:use(prepared)                  the rules of a ruleset: { [index] = of formatter:prepare() }
 --   out:alert(index, alert)            struct alert, copied; its rule's plan goes ahead of the first one
 --   out:tell(what)                     what falco says itself: internal.what(); or a rule's script, with its own `ts`
+--   out:watch()                        now and then
 --   out:finish(stopped)                no more of it: waits for what is under way. stopped: somebody asked to end
 -- then
 --   out:failures()                     lines about outputs that failed, or what was lost
@@ -45,7 +46,8 @@ end
 -- Without an output there is no thread, and alerts are only counted.
 function M.start(config, options)
   local C, err = core.C, core.err()
-  local self = setmetatable({ generation = 0, sent = {}, drain_ms = config.outputs_queue.drain_timeout }, Queue)
+  local self = setmetatable({ generation = 0, sent = {}, drain_ms = config.outputs_queue.drain_timeout,
+    silence = config.output_timeout * 1e6 }, Queue)
   if not outputs.is_configured(config) then return self end
   self.queue = C.queue_new(core.ffi.new("struct queue_limits", {
     bytes = config.outputs_queue.bytes, alerts = config.outputs_queue.capacity, waits = not options.live }), err)
@@ -96,14 +98,38 @@ function Queue:tell(what)
 end
 
 local GRACE = 1000           -- ms past the deadline for an output that is at it
+local LOOK = 50              -- ms between looks at signals
+local MS = 1000000ULL
 
 function Queue:finish(stopped)
   if not self.thread then return end
-  local C = core.C
-  local ms = stopped and self.drain_ms or nil
-  C.queue_end(self.queue, ms and C.sys_now_ns() + ms * 1000000ULL or 0)
-  self.stuck = C.output_join(self.thread, ms and ms + GRACE or -1) < 0
+  local C, deadline = core.C, nil
+  local function end_by()
+    deadline = C.sys_now_ns() + self.drain_ms * MS
+    C.queue_end(self.queue, deadline)
+  end
+  if stopped then end_by() else C.queue_end(self.queue, 0) end
+  while C.output_join(self.thread, LOOK) < 0 do
+    if not deadline and C.sys_stop_signal() ~= 0 then end_by() end
+    if deadline and C.sys_now_ns() > deadline + GRACE * MS then
+      self.stuck = true
+      break
+    end
+  end
   self.thread = nil
+end
+
+-- Now and then, while a live source runs: says once when the output thread is kept by something, a disk perhaps.
+function Queue:watch()
+  if not self.queue or self.silence == 0 then return end
+  local silence = tonumber(core.C.queue_silence(self.queue))
+  if silence <= self.silence then
+    self.is_silent = false
+  elseif not self.is_silent then
+    self.is_silent = true
+    console.error(("outputs have not come round for %d ms (output_timeout): a disk or a file system keeps one of them; alerts wait")
+      :format(silence / 1e6))
+  end
 end
 
 function Queue:stats()

@@ -388,6 +388,7 @@ local function housekeeper(work)
   local C, losses, watch = core.C, core.ffi.new("struct live_losses"), drops.new(work.config, work.tell)
   return function()
     if work.outs:is_lost() then C.engine_stop(work.eng) end
+    work.outs:watch()
     if work.windows then work.windows:look() end
     if C.engine_losses(work.eng, losses)
       and not watch(tonumber(C.sys_now_ns()), losses, tonumber(C.engine_delivered(work.eng))) then

@@ -258,7 +258,7 @@ int queue_alert(struct queue *q, uint32_t generation, uint32_t rule, const struc
 		atomic_fetch_add_explicit(&q->put, 1, memory_order_relaxed);
 		publish(q, b, skip);
 		note_peak(q);
-	} else {
+	} else if (rc != -EPIPE) {
 		atomic_fetch_add_explicit(&q->dropped, 1, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&q->putting);

@@ -170,7 +170,7 @@ end
 
 function Outputs:drop(i, message)
   local gone = table.remove(self.lanes, i)
-  gone.channel:close()
+  if not gone.is_closed then gone.channel:close() end
   self.lost = #self.lanes == 0
   if message ~= "closed" then self.failed[#self.failed + 1] = gone.name .. "_output: " .. message end
 end

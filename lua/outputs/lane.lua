@@ -172,7 +172,7 @@ function Lane:drop_count(n)
   self.dropped = self.dropped + n
   local now = tonumber(core.C.sys_now_ns())
   if now - self.said_dropped < 10 * SECOND then return end
-  self.said_dropped = now
+  self.said_dropped, self.said_n = now, self.dropped
   console.error(("%s: alerts are dropped, since no more can wait: %d so far (outputs_queue.output_bytes, outputs_spool.max_bytes)")
     :format(self.name, self.dropped))
 end
@@ -348,6 +348,7 @@ function Lane:close()
   local ok, message = self.channel:flush()
   local unwritten = self.channel.pending and self.channel:pending() or 0
   self.channel:close()
+  self.is_closed = true
   if self.spool and not self.on_disk and core.C.backlog_count(self.backlog) > 0 then self:spill() end
   local n = self:count()
   if self.on_disk then
@@ -359,6 +360,9 @@ function Lane:close()
       ok, message = nil, ("%d alerts were lost that it did not take%s"):format(n, unwritten > 0 and n == 0 and ", and the end of others" or "")
     end
     self.dropped = self.dropped + n
+  end
+  if self.dropped > (self.said_n or 0) and ok then
+    console.warning(("%s: alerts dropped: %d"):format(self.name, self.dropped))
   end
   if self.spool then
     core.ffi.gc(self.spool, nil)
