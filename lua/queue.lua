@@ -167,7 +167,6 @@ function Queue:cancel()
 end
 
 function Queue:free()
-  if self.queue then core.C.queue_reopen_on_signal(nil) end
   if self.queue and not self.stuck then core.C.queue_free(self.queue) end
   self.queue = nil
 end

@@ -55,6 +55,8 @@ struct queue {
 	_Atomic uint64_t beat;			/* when the output thread came round; 0: it sleeps */
 };
 
+static struct queue *volatile reopen_queue;	/* whose outputs SIGUSR1 is for */
+
 struct queue *queue_new(const struct queue_limits *limits, struct err *err)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), bytes = limits->bytes;
@@ -86,6 +88,8 @@ void queue_free(struct queue *q)
 {
 	if (!q)
 		return;
+	if (reopen_queue == q)
+		queue_reopen_on_signal(NULL);
 	if (q->ring != MAP_FAILED)
 		munmap(q->ring, q->size);
 	if (q->wake >= 0)
@@ -447,8 +451,6 @@ void queue_stats(const struct queue *q, struct queue_stats *stats)
 }
 
 /* ------------------------------------------------------------------ files that were moved away */
-
-static struct queue *volatile reopen_queue;
 
 void queue_reopen(struct queue *q)
 {
