@@ -71,6 +71,12 @@ DEPS += libhiredis-dev redis-server librdkafka-dev
 deps:
 	$(Q).ci/deps $(DEPS)
 
+# What the tests of real containers need. Not in `deps`: on a machine of one's own they would start services.
+CONTAINER_DEPS := runc containerd docker.io podman
+.PHONY: container-deps
+container-deps:
+	$(Q)[ "$$(id -u)" = 0 ] && .ci/deps $(CONTAINER_DEPS) || echo 'skipped: installing $(CONTAINER_DEPS)'
+
 .PHONY: deps-present
 deps-present:
 	$(Q)pkg-config --exists $(PKGS) re2 && test -f /usr/include/lua5.1/lua-lpeg.h && command -v $(LUAJIT) >/dev/null && test -f $(ARGPARSE) \
