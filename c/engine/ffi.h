@@ -774,6 +774,7 @@ void tale_event(struct tale *s, uint32_t code, int64_t tid, uint64_t ts);
 int tale_number(struct tale *s, uint32_t param, int64_t v, struct err *err);
 int tale_text(struct tale *s, uint32_t param, const char *p, uint32_t len, struct err *err);
 int tale_end(struct tale *s, struct err *err);
+uint64_t tale_size(const struct tale *s);	/* bytes, roughly */
 int engine_open_tale(struct engine *eng, struct tale *s, struct err *err);	/* like engine_open_replay() */
 
 /* ------------------------------------------------------------------ YAML (yaml.c): libyaml's events, with places */

@@ -13,6 +13,7 @@
 struct tale {
 	struct scap_writer *writer;
 	struct scap_sink sink;
+	uint64_t bytes;			/* of all that was told */
 	struct scap_rec rec;		/* the event that is being told */
 	uint32_t used;			/* bytes of `room` */
 	uint8_t room[TALE_ROOM];
@@ -25,6 +26,7 @@ struct tale *tale_new(void)
 
 	if (!s)
 		return NULL;
+	s->bytes = 0;
 	if (!(s->writer = scap_writer_new(0))) {
 		free(s);
 		return NULL;
@@ -94,8 +96,27 @@ static bool read_pair(struct str text, struct fd_addr *a, bool *v6)
 
 /* ------------------------------------------------------------------ the state at the start */
 
+/* n more bytes. false: there is no room for them. */
+static bool take(struct tale *s, uint64_t n)
+{
+	if (n > TALE_MAX - s->bytes)
+		return false;
+	s->bytes += n;
+	return true;
+}
+
+uint64_t tale_size(const struct tale *s)
+{
+	return s->bytes;
+}
+
 int tale_proc(struct tale *s, const struct scap_proc *p)
 {
+	enum { REST = 256 };
+
+	if (!take(s, REST + (uint64_t)p->comm.len + p->exe.len + p->exepath.len + p->args.len + p->cwd.len + p->env.len +
+		  p->cgroups.len))
+		return -EMSGSIZE;
 	return s->sink.proc(s->sink.ctx, p);
 }
 
@@ -355,7 +376,11 @@ int tale_text(struct tale *s, uint32_t i, const char *p, uint32_t len, struct er
 
 int tale_end(struct tale *s, struct err *err)
 {
-	int rc = scap_write(s->writer, &s->rec);
+	int rc;
+
+	if (!take(s, sizeof(struct event_hdr) + 4 * s->rec.nparams + s->used))
+		return err_set(err, EMSGSIZE, "the events have more than %d MB", TALE_MAX >> 20);
+	rc = scap_write(s->writer, &s->rec);
 
 	return rc < 0 ? err_set(err, -rc, "%s", scap_writer_error(s->writer)) : 0;
 }

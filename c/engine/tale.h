@@ -11,14 +11,14 @@
  *	tale_end(s, &err);				// now it is in
  *	engine_open_tale(eng, s, &err);		// as often as wanted; the tale outlives the engine
  *
- * Bounded: one event's parameters have TALE_ROOM bytes; how many events there may be is for the caller to say.
+ * Bounded: one event's parameters have TALE_ROOM bytes, all together TALE_MAX.
  */
 #ifndef FALCO_TALE_H
 #define FALCO_TALE_H
 
 #include "ffi.h"
 
-enum { TALE_ROOM = 1 << 20 };
+enum { TALE_ROOM = 1 << 20, TALE_MAX = 256 << 20 };
 
 /* The whole capture, borrowed until the tale is told on. NULL: it could not be made, err says why. */
 const uint8_t *tale_bytes(struct tale *s, size_t *len, struct err *err);

@@ -2,8 +2,9 @@
 -- `falco test PATH...`: unit tests of rules. docs/HOWTO_TEST_RULES.md is about writing them.
 --
 --   keys.lua       every key of a test file            load.lua      test files -> tests
---   vocabulary.lua what events by hand can say         tell.lua      such events -> a capture in memory
+--   vocabulary.lua what events by hand can say         tell.lua, read.lua      such events -> a capture in memory
 --   run.lua        a test -> what failed               coverage.lua  what was ever true, what ever false
+--   given.lua      are the fields that events give so?
 --   report.lua     pretty, TAP, JUnit                  skeleton.lua  --init RULE
 --   watch.lua      --watch                             value.lua     values as texts
 --

@@ -17,6 +17,7 @@ local M = {}
 
 M.MAX_TESTS = 10000          -- of one file
 M.MAX_EVENTS = 100000        -- of one test, repeated ones counted
+M.MAX_ALL_EVENTS = 1000000   -- of one file
 M.MAX_SECONDS = 9000000      -- that a test can take: nanoseconds must stay below 2^53
 local MAX_VALUES = 1000000   -- of one file, looked at: aliases can make much out of little
 
@@ -194,8 +195,11 @@ local function events_of(reader, test, list)
     local event = event_of(reader, node)
     if event then
       total = total + event.times
+      reader.events = reader.events + event.times
       if total > M.MAX_EVENTS then
         return reader:fail(node, ("a test has at most %d events"):format(M.MAX_EVENTS))
+      elseif reader.events > M.MAX_ALL_EVENTS then
+        return reader:fail(node, ("a test file has at most %d events"):format(M.MAX_ALL_EVENTS))
       end
       test.events[#test.events + 1] = event
     end
@@ -319,7 +323,7 @@ end
 
 function M.file(path, text, diags)
   local roots, tests = yaml.parse(text, path, diags, "TEST_YAML"), {}
-  local reader = setmetatable({ diags = diags, file = path, left = MAX_VALUES }, Reader)
+  local reader = setmetatable({ diags = diags, file = path, left = MAX_VALUES, events = 0 }, Reader)
   for _, root in ipairs(roots or {}) do
     if root.kind == "seq" then
       read_items(reader, root, tests)

@@ -17,6 +17,7 @@ local core = require("core")
 local diag = require("diag")
 local keys = require("ruletest.keys")
 local json = require("json")
+local read = require("ruletest.read")
 local vocabulary = require("ruletest.vocabulary")
 local yaml = require("rules.yaml")
 
@@ -28,82 +29,18 @@ local START_S = 1700000000           -- when told events begin; whole seconds of
 local STEP_NS = 1000000              -- from one to the next
 local FIRST_PID = 1000000            -- of processes that no test numbers
 local MAX_PROCESSES = 100000         -- of one test
-local LIMIT = 2 ^ 53
+local MAX_BYTES = 256 * 1048576      -- of the events of all tests that run together
 
 local Teller = {}
 Teller.__index = Teller
 
-local function fail(self, node, message, more)
+function Teller:fail(node, message, more)
   self.failed = true
   self.diags:error(nil, node, message, more)
 end
 
--- ------------------------------------------------------------------ values of nodes
-
-local function number_of(self, node, name)
-  local n = yaml.int(node)
-  if n and n > -LIMIT and n < LIMIT then return n end
-  fail(self, node, ("'%s' wants a whole number"):format(name))
-  return nil
-end
-
-local function text_of(self, node, name)
-  if node.kind == "scalar" then return node.text end
-  fail(self, node, ("'%s' wants a single value"):format(name))
-  return nil
-end
-
--- NUL-ended words of a list, or of a text with blanks between them.
-local function words_of(self, node, name)
-  local out = {}
-  if node.kind == "scalar" then
-    for word in node.text:gmatch("%S+") do out[#out + 1] = word .. "\0" end
-    return table.concat(out)
-  elseif node.kind == "seq" then
-    for i, item in ipairs(node) do
-      if item.kind ~= "scalar" then return fail(self, item, ("'%s' wants a list of single values"):format(name)) end
-      out[i] = item.text .. "\0"
-    end
-    return table.concat(out)
-  end
-  return fail(self, node, ("'%s' wants a text, or a list of words"):format(name))
-end
-
-local READ = {}
-
-function READ.number(self, p, key, node, name) p[key] = number_of(self, node, name) end
-function READ.text(self, p, key, node, name) p[key] = text_of(self, node, name) end
-function READ.words(self, p, key, node, name) p[key] = words_of(self, node, name) end
-
-function READ.flag(self, p, key, node, name)
-  local on = yaml.bool(node)
-  if on == nil then return fail(self, node, ("'%s' wants true or false"):format(name)) end
-  p.exe_flags = p.exe_flags or {}
-  p.exe_flags[key] = on
-end
-
--- "nc -e /bin/sh": the name of the program and its arguments.
-function READ.command(self, p, _, node, name)
-  local text = text_of(self, node, name)
-  local first, rest = (text or ""):match("^(%S+)%s*(.*)$")
-  if not first then return text and fail(self, node, ("'%s' is empty"):format(name)) end
-  p.comm = p.comm or first:match("[^/]*$")
-  p.args = words_of(self, { kind = "scalar", text = rest }, name)
-end
-
--- An id of a container, filled up to the 64 digits that one has.
-function READ.container(self, p, _, node, name)
-  local id = text_of(self, node, name)
-  if id == "host" or not id then return end
-  if not id:find("^%x+$") or #id > 64 then
-    return fail(self, node, ("'%s' wants up to 64 hexadecimal digits, or host"):format(name))
-  end
-  local group = "/docker/" .. id .. ("0"):rep(64 - #id)
-  p.cgroups = ("cpuset=%s\0cpu=%s\0memory=%s\0"):format(group, group, group)
-end
-
-function READ.user(self, p, _, node, name)
-  p.user = text_of(self, node, name)
+local function fail(self, node, message, more)
+  return self:fail(node, message, more)
 end
 
 -- ------------------------------------------------------------------ processes
@@ -182,11 +119,11 @@ local function read_process(self, values, p, other)
     local row = vocabulary.process[name]
     local level, key, kind = vocabulary.ancestor(name)
     if row then
-      READ[row[2]](self, p, row[1], entry.value, name)
+      read.into[row[2]](self, p, row[1], entry.value, name)
       p.said = p.said or name ~= "proc.pid" and name ~= "thread.tid" and entry
     elseif level then
       levels[level] = levels[level] or {}
-      READ[kind](self, levels[level], key, entry.value, name)
+      read.into[kind](self, levels[level], key, entry.value, name)
       p.said = p.said or entry
     else
       other(entry, name)
@@ -211,9 +148,9 @@ local function read_fd(self, node)
   for _, entry in ipairs(node) do
     local name = entry.key.text or ""
     if name == "fd.num" then
-      fd.num = number_of(self, entry.value, name)
+      fd.num = read.number(self, entry.value, name)
     elseif keys.fd.by_name[name] then
-      fd[name] = text_of(self, entry.value, name)
+      fd[name] = read.text(self, entry.value, name)
     else
       fail(self, entry.key, ("unknown key '%s'"):format(name), { near = diag.suggest(name, keys.names(keys.fd)) })
     end
@@ -339,9 +276,9 @@ local function read_rest(self, event, entry, name, given, fd)
   elseif vocabulary.descriptor[name] then
     fd.any = entry.key
     if name == "fd.num" then
-      fd.num, fd.num_node = number_of(self, value, name), value
+      fd.num, fd.num_node = read.number(self, value, name), value
     else
-      fd[name] = text_of(self, value, name)
+      fd[name] = read.text(self, value, name)
       if name == "fd.name" then fd.name_node = value end
     end
   elseif vocabulary.open_flags[name] and event.by_name.flags then
@@ -440,7 +377,7 @@ local function write_process(self, p)
   c.fdlimit, c.exe_flags, c.exe_ino = 1024, p.flags, p.exe_ino or 0
   for _, key in ipairs(TEXTS) do put_str(c[key], p[key]) end
   put_str(c.root, "/")
-  core.C.tale_proc(self.tale, c)
+  if core.C.tale_proc(self.tale, c) < 0 then fail(self, self.test.node, "the processes of this test are too large") end
 end
 
 local function write_fds(self, p)
@@ -480,14 +417,14 @@ local function put_value(self, told, param, value, err)
   if value.text then return C.tale_text(self.tale, param.index, value.text, #value.text, err) end
   local takes_text = param.type:find("^CHARBUF") or param.type:find("PATH$") or param.type == "BYTEBUF"
   if takes_text and node then
-    local text = param.type == "BYTEBUF" and node.kind == "seq" and words_of(self, node, param.name)
-      or text_of(self, node, param.name)
+    local text = param.type == "BYTEBUF" and node.kind == "seq" and read.words(self, node, param.name)
+      or read.text(self, node, param.name)
     if not text then return 0 end
     return C.tale_text(self.tale, param.index, text, #text, err)
   elseif n then
     return C.tale_number(self.tale, param.index, n, err)
   end
-  local text = text_of(self, node, param.name)
+  local text = read.text(self, node, param.name)
   if not text then return 0 end
   return C.tale_text(self.tale, param.index, text, #text, err), told
 end
@@ -540,7 +477,7 @@ local function write_container(self, node, ts)
     elseif key == "privileged" then
       out.privileged = yaml.bool(entry.value) or false
     else
-      out[key] = text_of(self, entry.value, name)
+      out[key] = read.text(self, entry.value, name)
     end
   end
   if not out.id or not out.id:find("^%x+$") or #out.id > 64 then
@@ -567,7 +504,7 @@ local function read_users(self, test)
         if not row then
           fail(self, entry.key, ("unknown key '%s'"):format(key), { near = diag.suggest(key, keys.names(keys.user)) })
         else
-          u[key] = row.kind == "whole" and number_of(self, entry.value, key) or text_of(self, entry.value, key)
+          u[key] = row.kind == "whole" and read.number(self, entry.value, key) or read.text(self, entry.value, key)
         end
       end
       local id = u[id_key]
@@ -612,7 +549,7 @@ end
 function M.events(test, diags)
   local tale = core.C.tale_new()
   assert(tale ~= nil, "out of memory")
-  local self = setmetatable({ diags = diags, tale = ffi.gc(tale, core.C.tale_free), processes = {}, by_pid = {}, users = {},
+  local self = setmetatable({ diags = diags, test = test, tale = ffi.gc(tale, core.C.tale_free), processes = {}, by_pid = {}, users = {},
     groups = { order = {} }, last_pid = FIRST_PID, last_uid = 1000 }, Teller)
   read_users(self, test)
   for _, node in ipairs(test.processes) do listed_process(self, node) end
@@ -623,6 +560,10 @@ function M.events(test, diags)
     events[#events + 1] = read_event(self, event) or nil
   end
   local index = write_all(self, test, events)
+  diags.told_bytes = (diags.told_bytes or 0) + tonumber(core.C.tale_size(self.tale))
+  if diags.told_bytes > MAX_BYTES then
+    fail(self, test.node, ("the events of these tests take more than %d MB"):format(MAX_BYTES / 1048576))
+  end
   return not self.failed and { tale = self.tale, index = index } or nil
 end
 

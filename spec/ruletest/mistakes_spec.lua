@@ -113,6 +113,20 @@ describe("hostile test files", function()
     assert.is_nil(ends_soon(table.concat(lines, "\n") .. "\n").errors)
   end)
 
+  it("with texts that are much, often", function()
+    local many = "- test: t\n  events:\n    - execve: {proc.args: &a [" .. ("x, "):rep(30000) .. "x]}\n      match: none\n"
+    local lines = { many }
+    for _ = 1, 100 do lines[#lines + 1] = "    - execve: {proc.args: *a}\n      match: none\n" end
+    assert.truthy(ends_soon(table.concat(lines)).errors[1]:find("more than 1000000 words", 1, true))
+    local s = ends_soon(('- test: t\n  events:\n    - {write: {data: "%s"}, times: 100000, match: none}\n'):format(("x"):rep(60000)))
+    assert.truthy(s.errors[1]:find("more than 256 MB", 1, true))
+    lines = {}
+    for i = 1, 11 do lines[i] = ("- test: t%d\n  events:\n    - {sched_yield: {}, times: 100000, match: none}\n"):format(i) end
+    local diags = require("diag").new()
+    require("ruletest.load").file("t_test.yaml", table.concat(lines), diags)
+    assert.truthy(diags:render():find("at most 1000000 events", 1, true))
+  end)
+
   it("with texts that are too long for an event", function()
     local s = ends_soon(('- test: t\n  events:\n    - openat: {name: "%s"}\n      match: none\n'):format(("x"):rep(70000)))
     assert.truthy(s.errors[1]:find("too many for the format", 1, true))
