@@ -99,7 +99,7 @@ local function rules_paths(session, test)
   else
     out[1] = rules_beside(test.file)
   end
-  return out
+  return #out > 0 and require("run").rules_files({ rules_files = {} }, { rules = out }) or out
 end
 
 -- Tests that load the same rules share them. nil: there are none, or they do not load.

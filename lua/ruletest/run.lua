@@ -45,6 +45,10 @@ function M.group(paths, diags, read)
     diags.errors = diags.errors + loaded.errors
     return nil
   end
+  -- as lua/run.lua has it: names of users are then those of the container
+  for _, plugin in ipairs(result.required_plugin_versions or {}) do
+    if plugin.name == "container" then core.C.ruleset_use_containers(rs) end
+  end
   local group = { ruleset = rs, result = result, paths = paths, diags = diags, tests = {} }
   group.by_name, group.names = names_of(result)
   for _, rule in ipairs(result.rules) do rule.switched_on = rule.enabled end

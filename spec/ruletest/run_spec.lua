@@ -121,4 +121,53 @@ describe("tests of rules", function()
     assert.same({ "4:50 leaf never false evt.failed = false", "5:9 rule never true ", "10:9 rule never true ",
       "12:45 leaf never true fd.name = /etc/shadow", "12:71 leaf never false fd.num >= 0" }, open)
   end)
+
+  it("see exceptions, each by itself", function()
+    local rules = [[
+- rule: r
+  desc: d
+  condition: evt.type = openat and fd.name startswith /etc/
+  output: o
+  priority: INFO
+  exceptions:
+    - {name: by_name, fields: proc.name, values: [cat, head]}
+    - {name: both, fields: [proc.name, fd.name], comps: [=, endswith], values: [[tail, hosts]]}
+    - {name: empty, fields: proc.name}
+]]
+    local s = support.passes([[
+- test: t
+  events:
+    - openat: {proc.name: cat, name: /etc/x}
+      match: none
+    - openat: {proc.name: tail, name: /etc/x}
+      match: r
+]], rules)
+    local cover, counts = s:cover()
+    local open = {}
+    for _, own in ipairs(cover:open_ends()) do open[#open + 1] = ("%s %s %s %s"):format(own.kind, own.name, own.missing, own.text) end
+    table.sort(open)
+    assert.same({ "exception r: both never true ", "leaf rule r never false evt.type = openat", "leaf rule r never false fd.name startswith /etc/",
+      "leaf rule r never true fd.name endswith hosts" }, open)
+    assert.same({ both = 1, all = 2, yes = 1, no = 2 }, cover:summary().exceptions)
+    assert.same({ r = 1 }, counts)
+  end)
+
+  it("walk to the matches of the engine, on captures", function()
+    local f = assert(io.open("rules/falco_rules.yaml"))
+    local text = f:read("*a")
+    f:close()
+    local total = 0
+    for _, name in ipairs{ "websrv", "fswrite", "docker_drop", "kernel", "net_tools" } do
+      local s = support.session(("- test: t\n  capture: test/data/%s.scap\n  expect: none\n"):format(name), text)
+      assert.is_nil(s.errors)
+      local _, counts = s:cover()
+      local seen = {}
+      for index, n in pairs(s.results.t.of_rule) do
+        seen[s.group.names[index]] = n
+        total = total + n
+      end
+      assert.same(seen, counts)
+    end
+    assert.is_true(total > 30)
+  end)
 end)
