@@ -123,7 +123,7 @@ describe("tests of rules", function()
   end)
 
   it("see exceptions, each by itself", function()
-    local rules = [[
+    local rules = [=[
 - rule: r
   desc: d
   condition: evt.type = openat and fd.name startswith /etc/
@@ -133,7 +133,7 @@ describe("tests of rules", function()
     - {name: by_name, fields: proc.name, values: [cat, head]}
     - {name: both, fields: [proc.name, fd.name], comps: [=, endswith], values: [[tail, hosts]]}
     - {name: empty, fields: proc.name}
-]]
+]=]
     local s = support.passes([[
 - test: t
   events:
