@@ -28,6 +28,7 @@ local M = {}
 local START_S = 1700000000           -- when told events begin; whole seconds of the epoch
 local STEP_NS = 1000000              -- from one to the next
 local FIRST_PID = 1000000            -- of processes that no test numbers
+local UNNAMED = "test"               -- program of a process that no test names
 local MAX_PROCESSES = 100000         -- of one test
 local MAX_BYTES = 256 * 1048576      -- of the events of all tests that run together
 
@@ -65,7 +66,7 @@ end
 
 -- What is not said of it.
 local function complete(self, p)
-  p.comm = p.comm or p.exe and p.exe:match("[^/]*$") or p.exepath and p.exepath:match("[^/]*$") or "test"
+  p.comm = p.comm or p.exe and p.exe:match("[^/]*$") or p.exepath and p.exepath:match("[^/]*$") or UNNAMED
   p.exe = p.exe or p.comm
   p.exepath = p.exepath or "/usr/bin/" .. p.comm
   p.cwd = p.cwd or "/"
@@ -327,7 +328,7 @@ end
 local function overlaid(listed, p)
   local out = setmetatable({}, { __index = listed })
   if p.comm or p.exe or p.exepath or p.args then
-    out.comm = p.comm or (p.exe or p.exepath or listed.comm):match("[^/]*$")
+    out.comm = p.comm or (p.exe or p.exepath or listed.comm or UNNAMED):match("[^/]*$")
     out.exe, out.exepath, out.args, out.exe_flags = out.comm, "/usr/bin/" .. out.comm, "", {}
   end
   for key, value in pairs(p) do out[key] = value end
@@ -504,7 +505,7 @@ local function read_users(self, test)
         if not row then
           fail(self, entry.key, ("unknown key '%s'"):format(key), { near = diag.suggest(key, keys.names(keys.user)) })
         else
-          u[key] = row.kind == "whole" and read.number(self, entry.value, key) or read.text(self, entry.value, key)
+          u[key] = read[row.kind == "whole" and "number" or "text"](self, entry.value, key)
         end
       end
       local id = u[id_key]
