@@ -6,6 +6,7 @@
 --   local walker = cover:walker(group)           of run.group()
 --   walker(evt, head) -> { index of a rule, ... } that hold      for each event of the tests
 --   cover:summary() -> { rules = { both, all }, macros = .., exceptions = .., leaves = .. }
+--   cover:parts() -> { { kind, name, yes, no, leaves = { both, all } }, ... }       events for which they held, and not
 --   cover:open_ends() -> { { kind, name, text, file, line, column, missing = "never true" | ... }, ... } in order of the files
 --
 -- Short circuits hide leaves: so here every leaf of a rule is asked, about every event of the rule's types, by walking the
@@ -33,7 +34,7 @@ local function item(cover, kind, name, text, place)
   local known = cover.by_key[key]
   if not known then
     known = { kind = kind, name = name, text = text, file = place.file, line = place.line, column = place.column,
-              offset = place.offset or 0, yes = false, no = false, rank = #cover.items + 1 }
+              offset = place.offset or 0, yes = 0, no = 0, rank = #cover.items + 1 }
     cover.by_key[key] = known
     cover.items[known.rank] = known
   end
@@ -116,7 +117,7 @@ end
 
 local function note(node, holds)
   for _, own in ipairs(node.items or {}) do
-    if holds then own.yes = true else own.no = true end
+    if holds then own.yes = own.yes + 1 else own.no = own.no + 1 end
   end
 end
 
@@ -217,7 +218,7 @@ function Cover:walker(group)
     answers.evt, answers.now = evt, answers.now + 1
     for _, tree in ipairs(fitting) do
       local result = holds(tree.node, answers)
-      if result then tree.item.yes = true else tree.item.no = true end
+      if result then tree.item.yes = tree.item.yes + 1 else tree.item.no = tree.item.no + 1 end
       if result then out[#out + 1] = tree.index end
     end
     for _, tree in ipairs(others or {}) do by_type(tree.node, answers) end
@@ -227,6 +228,10 @@ end
 
 -- ------------------------------------------------------------------ telling
 
+local function both(own)
+  return own.yes > 0 and own.no > 0
+end
+
 local KINDS = { rule = "rules", macro = "macros", exception = "exceptions", leaf = "leaves" }
 
 function Cover:summary()
@@ -235,21 +240,41 @@ function Cover:summary()
   for _, own in ipairs(self.items) do
     local sum = out[KINDS[own.kind]]
     sum.all = sum.all + 1
-    sum.both = sum.both + (own.yes and own.no and 1 or 0)
-    sum.yes, sum.no = sum.yes + (own.yes and 1 or 0), sum.no + (own.no and 1 or 0)
+    sum.both = sum.both + (both(own) and 1 or 0)
+    sum.yes, sum.no = sum.yes + (own.yes > 0 and 1 or 0), sum.no + (own.no > 0 and 1 or 0)
+  end
+  return out
+end
+
+-- { { kind, name, yes, no (how many events), leaves = { both, all } }, ... } of rules, macros and exceptions
+function Cover:parts()
+  local out, by_owner = {}, {}
+  for _, own in ipairs(self.items) do
+    if own.kind == "leaf" then
+      local sum = by_owner[own.name] or { both = 0, all = 0 }
+      by_owner[own.name] = sum
+      sum.both, sum.all = sum.both + (both(own) and 1 or 0), sum.all + 1
+    end
+  end
+  for _, kind in ipairs{ "rule", "macro", "exception" } do
+    for _, own in ipairs(self.items) do
+      if own.kind == kind then
+        out[#out + 1] = { kind = kind, name = own.name, yes = own.yes, no = own.no, leaves = by_owner[kind .. " " .. own.name] }
+      end
+    end
   end
   return out
 end
 
 local function missing(own)
-  if not own.yes and not own.no then return "never asked" end
-  return not own.yes and "never true" or "never false"
+  if own.yes == 0 and own.no == 0 then return "never asked" end
+  return own.yes == 0 and "never true" or "never false"
 end
 
 function Cover:open_ends()
   local out = {}
   for _, own in ipairs(self.items) do
-    if not (own.yes and own.no) then
+    if not both(own) then
       out[#out + 1] = { kind = own.kind, name = own.name, text = own.text, file = own.file, line = own.line, column = own.column,
                         missing = missing(own), rank = own.rank }
     end

@@ -42,6 +42,20 @@ local function open_end(own)
   return ("%s:%d:%d: %s: %s"):format(clean(own.file), own.line, own.column, own.missing, clean(what))
 end
 
+local NAME_WIDTH = 56
+
+-- Rules, macros and exceptions: for how many events of their types they were true and false, and their own leaves.
+local function table_lines(cover)
+  local out = { ("%-" .. NAME_WIDTH .. "s %8s %8s %8s"):format("", "true", "false", "leaves") }
+  for _, part in ipairs(cover:parts()) do
+    local name = clean(part.kind .. " " .. part.name)
+    if #name > NAME_WIDTH then name = name:sub(1, NAME_WIDTH - 3) .. "..." end
+    out[#out + 1] = ("%-" .. NAME_WIDTH .. "s %8d %8d %8s"):format(name, part.yes, part.no,
+      part.leaves and ("%d/%d"):format(part.leaves.both, part.leaves.all) or "")
+  end
+  return out
+end
+
 -- ------------------------------------------------------------------ pretty
 
 local Pretty = {}
@@ -72,6 +86,7 @@ end
 
 function Pretty:coverage(cover, all)
   if all then
+    self.write("\n" .. table.concat(table_lines(cover), "\n") .. "\n")
     local last
     for _, own in ipairs(cover:open_ends()) do
       if own.file ~= last then self.write("\nnot seen both ways in " .. clean(own.file) .. "\n") end
