@@ -4,7 +4,7 @@
 --   keys.lua       every key of a test file            load.lua      test files -> tests
 --   vocabulary.lua what events by hand can say         tell.lua, read.lua      such events -> a capture in memory
 --   run.lua        a test -> what failed               coverage.lua  what was ever true, what ever false
---   given.lua      are the fields that events give so?
+--   given.lua      are the fields that events give so? reasons.lua   why did a rule not match?
 --   report.lua     pretty, TAP, JUnit                  skeleton.lua  --init RULE
 --   watch.lua      --watch                             value.lua     values as texts
 --

@@ -12,6 +12,7 @@
 local core = require("core")
 local diag = require("diag")
 local given = require("ruletest.given")
+local reasons = require("ruletest.reasons")
 local rules = require("rules")
 local ruleset = require("rules.ruleset")
 local tell = require("ruletest.tell")
@@ -266,7 +267,11 @@ end
 local function judge_event(group, result, event, number)
   local lines = {}
   for _, name in ipairs(event.wanted and names_in_order(group, event.wanted) or {}) do
-    if (event.met[group.by_name[name]] or 0) < event.times then lines[#lines + 1] = "- " .. name end
+    local index = group.by_name[name]
+    if (event.met[index] or 0) < event.times then
+      lines[#lines + 1] = "- " .. name
+      for _, line in ipairs(event.reasons and event.reasons[index] or {}) do lines[#lines + 1] = line end
+    end
   end
   for _, name in ipairs(names_in_order(group, event.met)) do
     local index = group.by_name[name]
@@ -277,6 +282,27 @@ local function judge_event(group, result, event, number)
   if #lines == 0 then return end
   fail(result, event.node, ("event %d, %s: other rules matched than expected (- missing, + not wanted)"):format(number, event.name),
     lines)
+end
+
+-- For events that did not match what they should: why not, by index of the rule. Their first time counts.
+local function find_reasons(group, test)
+  local missing = false
+  for _, event in ipairs(test.events) do
+    event.reasons = nil
+    for index in pairs(event.wanted or {}) do
+      if (event.met[index] or 0) < event.times then
+        event.reasons = event.reasons or {}
+        missing = true
+      end
+    end
+  end
+  if not missing then return end
+  M.replay(group, told_source(test), function(evt, head, index)
+    local event = index and test.events[index]
+    if event and event.reasons and next(event.reasons) == nil then
+      for rule in pairs(event.wanted) do event.reasons[rule] = reasons.lines(group.result.rules[rule], evt, head) end
+    end
+  end, true)
 end
 
 local function judge_only(group, test, result, seen)
@@ -333,6 +359,7 @@ function M.test(group, test, resolve)
   end
   if wrong then fail(result, wrong.node, wrong.message) end
   for _, expect in ipairs(test.expects) do judge_expect(group, result, seen, expect) end
+  find_reasons(group, test)
   for i, event in ipairs(test.events) do judge_event(group, result, event, i) end
   judge_only(group, test, result, seen)
   return result

@@ -21,10 +21,28 @@ describe("tests of rules", function()
     assert.same({
       good = {},
       bad = {
-        "9: event 1, execve: other rules matched than expected (- missing, + not wanted)\n- shadow\n+ shell: shell sh of nginx",
+        "9: event 1, execve: other rules matched than expected (- missing, + not wanted)\n- shadow\n"
+          .. "    it does not look at events of type execve\n+ shell: shell sh of nginx",
         "11: event 2, openat: other rules matched than expected (- missing, + not wanted)\n+ shadow: read /etc/shadow by test (root)",
       },
     }, s.failures)
+  end)
+
+  it("say what was in the way", function()
+    local s = support.session([[
+- test: t
+  events:
+    - execve: {proc.name: sh, proc.pname: bash}
+      match: shell
+    - execve: {proc.name: sh, proc.pname: nginx, evt.failed: true}
+      match: shell
+]])
+    assert.same({
+      "3: event 1, execve: other rules matched than expected (- missing, + not wanted)\n- shell\n"
+        .. "    false: proc.pname = nginx  (proc.pname is 'bash')",
+      "5: event 2, execve: other rules matched than expected (- missing, + not wanted)\n- shell\n"
+        .. "    false: evt.failed = false  (evt.failed is 'true')",
+    }, s.failures.t)
   end)
 
   it("count alerts, all or those that fit", function()
