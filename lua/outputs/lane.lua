@@ -48,13 +48,14 @@ end
 
 -- ------------------------------------------------------------------ the two places
 
--- Two processes, or the outputs before and after a reload, must not use one: then it is tried again.
+-- Two processes must not use one: then it is tried again. The outputs before a reload let go of it before the first alert comes
+-- to those after it.
 function Lane:open_spool(now)
   local C, err = core.C, core.err()
   C.sys_make_dir(self.spool_dir)
   local spool = C.spool_open(self.spool_dir .. "/" .. self.name, self.spool_max, err)
   if spool ~= nil then
-    self.spool, self.spool_due = core.ffi.gc(spool, C.spool_close), nil
+    self.spool, self.spool_due, self.spool_try = core.ffi.gc(spool, C.spool_close), nil, nil
     self:spool_notices()
     local n = tonumber(C.spool_count(spool))
     if n > 0 then
@@ -64,11 +65,12 @@ function Lane:open_spool(now)
     end
     return
   end
-  if not self.spool_told then
+  self.spool_try = now == 0 and core.message(err):find("in use", 1, true) ~= nil
+  if not self.spool_told and not self.spool_try then
     console.warning(("%s: outputs_spool: %s; alerts that must wait do so in memory alone"):format(self.name, core.message(err)))
     self.spool_told = true
   end
-  self.spool_due = now + SECOND
+  self.spool_due = tonumber(C.sys_now_ns()) + SECOND
 end
 
 function Lane:spool_notices()
@@ -201,6 +203,7 @@ end
 
 -- true; or nil and a message: the channel is given up.
 function Lane:write(alert)
+  if self.spool_try then self:open_spool(tonumber(core.C.sys_now_ns())) end
   if self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end
   local result, message = self.channel:write(alert)
   if result == true then

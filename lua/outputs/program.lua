@@ -20,7 +20,7 @@ function M.open(_, env)
   if section.program == "" then return nil, "the program is not set" end
   return setmetatable({
     command = section.program, keep_alive = section.keep_alive, lane = env.lane, backoff = 1, under_way = 0, programs = true,
-    rights = core.C.RIGHT_KILL, status = core.ffi.new("int32_t[1]"), fd = core.ffi.new("int[1]"), failures = 0,
+    status = core.ffi.new("int32_t[1]"), fd = core.ffi.new("int[1]"), failures = 0,
   }, Channel)
 end
 
