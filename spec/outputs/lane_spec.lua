@@ -1,0 +1,234 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What waits in front of a channel, with a channel that does what the test says.
+local conf = require "conf"
+local core = require "core"
+local diag = require "diag"
+local lane = require "outputs.lane"
+
+local MODULE = "outputs.test_channel"
+local dir
+
+core.load()
+
+local function alert(i)
+  local text = ("alert %d\n"):format(i)
+  return { line = core.ffi.cast("const char *", text), len = #text - 1, text = text, mark_at = 0, mark_len = 5, rule = "rule " .. i % 3,
+    source = "syscall", tags = { "a", "b" .. i % 2 }, priority = i % 8, ts = i }
+end
+
+-- A lane whose channel answers what `answers` says: a function of the alert's text, or a word. got: what it was given.
+local function open(opts)
+  local channel = { got = {}, answer = opts.answer or true, spools = opts.spools, lossy = opts.lossy }
+  function channel:write(a)
+    self.got[#self.got + 1] = core.ffi.string(a.line, a.len)
+    self.last = { rule = a.rule, source = a.source, tags = a.tags, priority = a.priority, ts = tonumber(a.ts), mark_len = a.mark_len }
+    local answer = self.answer
+    if type(answer) == "function" then return answer(self) end
+    if answer == "broken" then return nil, "it is broken" end
+    return answer
+  end
+  function channel.flush() return true end
+  function channel:close() self.closed = true end
+  package.loaded[MODULE] = { open = function(_, env)
+    channel.lane = env.lane
+    return channel
+  end }
+  local config = conf.load{ diag = diag.new() }
+  config.outputs_spool = { dir = opts.spools and dir or "", max_bytes = opts.max or 1048576, sync_ms = 0 }
+  config.outputs_queue.output_bytes = opts.memory or 1048576
+  config.test_output = {}
+  return assert(lane.open({ key = "test_output", module = MODULE, name = "test" }, config, { live = opts.live ~= false })), channel
+end
+
+local function give(row, from, to)
+  for i = from, to do
+    local a = alert(i)
+    assert.is_true(row:write(a))
+  end
+end
+
+local function now() return tonumber(core.C.sys_now_ns()) end
+
+-- Texts "alert FROM" ... "alert TO".
+local function texts(from, to)
+  local list = {}
+  for i = from, to do list[#list + 1] = "alert " .. i end
+  return list
+end
+
+describe("a lane", function()
+  local shown
+
+  before_each(function()
+    dir = os.tmpname()
+    os.remove(dir)
+    shown = {}
+    for _, level in ipairs{ "error", "warning", "notice" } do
+      stub(require("console"), level).invokes(function(message) shown[#shown + 1] = message end)
+    end
+  end)
+
+  after_each(function()
+    for _, level in ipairs{ "error", "warning", "notice" } do require("console")[level]:revert() end
+    package.loaded[MODULE] = nil
+    os.execute("rm -rf " .. dir)
+  end)
+
+  it("keeps nothing of what is taken at once", function()
+    local row, channel = open{}
+    give(row, 1, 5)
+    assert.same(texts(1, 5), channel.got)
+    assert.equal(0, row:count())
+    assert.equal(5, row.delivered)
+  end)
+
+  it("keeps order when the channel says later", function()
+    local row, channel = open{ answer = "later" }
+    give(row, 1, 3)
+    assert.equal(3, row:count())
+    assert.same({ "alert 1" }, channel.got)          -- the others wait behind it
+    channel.answer, channel.got = true, {}
+    assert.is_true(row:tick(now()))
+    assert.same(texts(1, 3), channel.got)
+    assert.same({ rule = "rule 0", source = "syscall", tags = { "a", "b1" }, priority = 3, ts = 3, mark_len = 5 }, channel.last)
+    give(row, 4, 4)
+    assert.equal("alert 4", channel.got[4])
+    assert.equal(0, row:count())
+  end)
+
+  it("keeps what is under way until it has arrived, and gives it again after a loss", function()
+    local row, channel = open{ answer = "taken" }
+    give(row, 1, 4)
+    assert.same(texts(1, 4), channel.got)
+    row:ack(1)
+    assert.equal(3, row:count())
+    channel.got = {}
+    row:rewind()
+    row:tick(now())
+    assert.same(texts(2, 4), channel.got)
+    row:ack(3)
+    assert.equal(0, row:count())
+    assert.equal(4, row.delivered)
+  end)
+
+  it("drops the newest of a live source when memory is full, and says so once", function()
+    local row, channel = open{ answer = "later", memory = 65536 }
+    give(row, 1, 5000)
+    assert.is_true(row:has_room())
+    assert.is_true(row.dropped > 1000)
+    assert.equal(1, #shown)
+    assert.matches("alerts are dropped", shown[1])
+    local kept = row:count()
+    assert.equal(5000, kept + row.dropped)
+    channel.answer, channel.got = true, {}
+    while row:count() > 0 do row:tick(now()) end
+    assert.same(texts(1, kept), channel.got)
+  end)
+
+  it("lets a replay wait instead", function()
+    local row = open{ answer = "later", memory = 65536, live = false }
+    local n = 0
+    while row:has_room() do
+      n = n + 1
+      give(row, n, n)
+    end
+    assert.is_true(n > 100 and n < 5000)
+    assert.equal(0, row.dropped)
+  end)
+
+  it("goes to disk when the far end is gone, and back", function()
+    local row, channel = open{ answer = "taken", spools = true }
+    give(row, 1, 3)                                   -- under way
+    channel.answer = function(self)
+      self.lane:rewind()
+      self.lane:down("nobody is there")
+      return "later"
+    end
+    give(row, 4, 6)
+    assert.is_true(row.on_disk)
+    assert.equal("test: nobody is there; alerts wait on disk", shown[1])
+    assert.equal(6, row:count())
+    channel.answer, channel.got = "taken", {}
+    row:up()
+    row:tick(now())
+    assert.same(texts(1, 6), channel.got)
+    give(row, 7, 8)
+    assert.same(texts(1, 8), channel.got)
+    row:ack(8)
+    assert.is_false(row.on_disk)
+    assert.equal(2, #shown)
+    give(row, 9, 9)
+    assert.equal("alert 9", channel.got[9])
+    row:ack(1)
+    assert.is_true(row:close())
+  end)
+
+  it("goes to disk when memory is full, what is under way first", function()
+    local row, channel = open{ answer = "taken", spools = true, memory = 65536, max = 8388608 }
+    give(row, 1, 100)
+    channel.answer = "later"
+    give(row, 101, 3000)
+    assert.is_true(row.on_disk)
+    row:ack(100)
+    assert.equal(2900, row:count())
+    channel.answer, channel.got = true, {}
+    while row:count() > 0 do row:tick(now()) end
+    assert.same(texts(101, 3000), channel.got)
+    assert.equal(0, row.dropped)
+    assert.is_true(row:close())
+  end)
+
+  it("leaves what is left to the next run", function()
+    local row, channel = open{ answer = "later", spools = true }
+    give(row, 1, 50)
+    assert.is_true(row:close())
+    assert.is_true(channel.closed)
+    row, channel = open{ spools = true }
+    assert.equal(50, row:count())
+    give(row, 51, 51)
+    row:tick(now())
+    assert.same(texts(1, 51), channel.got)
+    assert.is_true(row:close())
+    row = open{ spools = true }
+    assert.equal(0, row:count())
+    assert.is_true(row:close())
+  end)
+
+  it("says what is lost when it ends", function()
+    local row = open{ answer = "later" }
+    give(row, 1, 7)
+    local ok, message = row:close()
+    assert.is_nil(ok)
+    assert.matches("^7 alerts were lost", message)
+    row = open{ answer = "later", lossy = true }
+    give(row, 1, 7)
+    assert.is_true(row:close())
+    assert.equal("test: 7 alerts were lost", shown[1])
+  end)
+
+  it("tells of a channel that does not get on, once", function()
+    local row = open{ answer = "later" }
+    give(row, 1, 1)
+    local at = now()
+    row:tick(at)
+    row:tick(at + 1.9e9)
+    assert.same({}, shown)
+    row:tick(at + 2.1e9)
+    row:tick(at + 9e9)
+    assert.same({ "test: has taken nothing for 2000 ms (output_timeout); alerts wait" }, shown)
+    assert.equal(1, row.timeouts)
+  end)
+
+  it("passes on that its channel is given up", function()
+    local row, channel = open{ answer = "broken" }
+    local ok, message = row:write(alert(1))
+    assert.is_nil(ok)
+    assert.equal("it is broken", message)
+    channel.answer = "later"
+    row:write(alert(2))
+    channel.answer = "broken"
+    ok, message = row:tick(now())
+    assert.is_nil(ok)
+    assert.equal("it is broken", message)
+  end)
+end)
