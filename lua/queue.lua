@@ -101,26 +101,49 @@ local GRACE = 1000           -- ms past the deadline for an output that is at it
 local LOOK = 50              -- ms between looks at signals
 local MS = 1000000ULL
 
-function Queue:finish(stopped)
-  if not self.thread then return end
-  local C, deadline = core.C, nil
-  local function end_by()
-    deadline = C.sys_now_ns() + self.drain_ms * MS
-    C.queue_end(self.queue, deadline)
-  end
-  if stopped then end_by() else C.queue_end(self.queue, 0) end
-  while C.output_join(self.thread, LOOK) < 0 do
-    if not deadline and C.sys_stop_signal() ~= 0 then end_by() end
-    if deadline and C.sys_now_ns() > deadline + GRACE * MS then
-      self.stuck = true
-      break
-    end
-  end
-  self.thread = nil
+local leaving = {}           -- those whose place was taken, and whose thread still brings out what it has
+
+local function end_by(self)
+  self.deadline = core.C.sys_now_ns() + self.drain_ms * MS
+  core.C.queue_end(self.queue, self.deadline)
 end
 
--- Now and then, while a live source runs: says once when the output thread is kept by something, a disk perhaps.
+-- Has its thread ended, within so many ms, or is it past its time?
+local function has_ended(self, ms)
+  if self.thread and core.C.output_join(self.thread, ms) == 0 then self.thread = nil end
+  if self.thread and self.deadline and core.C.sys_now_ns() > self.deadline + GRACE * MS then self.thread, self.stuck = nil, true end
+  return not self.thread
+end
+
+local function leave(self)
+  for _, line in ipairs(self:failures()) do console.error(line) end
+  self:free()
+end
+
+local function see_off(ms)
+  for i = #leaving, 1, -1 do
+    if has_ended(leaving[i], ms) then leave(table.remove(leaving, i)) end
+  end
+end
+
+function Queue:finish(stopped)
+  if self.thread and stopped then end_by(self) elseif self.thread then core.C.queue_end(self.queue, 0) end
+  while not has_ended(self, LOOK) do
+    if not self.deadline and core.C.sys_stop_signal() ~= 0 then end_by(self) end
+  end
+  while #leaving > 0 do see_off(LOOK) end
+end
+
+-- Others take its place: what it has still goes out, for a while. The worker waits for that only a moment.
+function Queue:cancel()
+  if self.thread then end_by(self) end
+  if has_ended(self, LOOK) then leave(self) else leaving[#leaving + 1] = self end
+end
+
+-- Now and then, while a live source runs: says once when the output thread is kept by something, a
+-- disk perhaps; and sees off those that were cancelled.
 function Queue:watch()
+  if #leaving > 0 then see_off(0) end
   if not self.queue or self.silence == 0 then return end
   local silence = tonumber(core.C.queue_silence(self.queue))
   if silence <= self.silence then
@@ -157,13 +180,6 @@ function Queue:warn()
   if dropped > 0 then
     console.warning(("alerts dropped because outputs were too slow (outputs_queue): %d"):format(dropped))
   end
-end
-
--- Others take its place.
-function Queue:cancel()
-  self:finish(true)
-  for _, line in ipairs(self:failures()) do console.error(line) end
-  self:free()
 end
 
 function Queue:free()
