@@ -219,9 +219,12 @@ keep     = $(Q)if [ -e $(2) ] && ! cmp -s $(1) $(2); then echo 'kept $(2); the n
 install: all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(SYSCONF)/falco/config.d $(DESTDIR)$(SYSCONF)/falco/rules.d
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples \
+		$(DESTDIR)$(SYSCONF)/falco/config.d $(DESTDIR)$(SYSCONF)/falco/rules.d $(DESTDIR)$(SYSCONF)/falco/scripts.d
 	$(Q)install -m 755 $(B)/falco $(DESTDIR)$(PREFIX)/bin/falco
 	$(Q)install -m 644 $(B)/libfalco.so $(DESTDIR)$(PREFIX)/lib/libfalco.so
+	$(Q)install -m 644 docs/falco-scripts.7 $(DESTDIR)$(PREFIX)/share/man/man7/falco-scripts.7
+	$(Q)install -m 644 lua/examples/*.lua $(DESTDIR)$(PREFIX)/share/doc/falco/examples
 	$(Q)install -m 644 docs/falco.8 $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
 	$(Q)install -m 644 docs/falco-test.1 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
 	$(Q)sed 's|/etc/falco|$(SYSCONF)/falco|g' conf/falco.yaml >$(B)/falco.yaml
@@ -229,6 +232,7 @@ install: all
 	$(call keep,$(B)/falco.yaml,$(DESTDIR)$(SYSCONF)/falco/falco.yaml)
 
 uninstall:
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/man/man7/falco-scripts.7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
 	@echo 'kept: $(DESTDIR)$(SYSCONF)/falco (your configuration)'
 

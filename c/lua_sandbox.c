@@ -9,7 +9,7 @@
  *               holds much. Once a limit is passed the hook comes with every instruction and raises, until the call is over:
  *               a script may catch the error, but then the next instruction raises it again, outside of that pcall
  *   C           functions of C run without hooks. Those that can take long are not Lua's: lua_pattern.c has a meter, the others are
- *               written in Lua (lua/scripts/prelude.lua), where every instruction counts
+ *               written in Lua (lua/scripts/library.lua), where every instruction counts
  *   reach       the script sees what the prelude gives it and nothing else; libraries that reach further are never opened
  *   words       errors that it raises are taken as text if they are text. What it makes of them otherwise is not asked: a __tostring
  *               is code
@@ -50,6 +50,7 @@ struct sandbox {
 	struct sandbox_stats stats;
 	enum verdict verdict;
 	size_t debt;
+	uint64_t collected;			/* bytes that were left after the last full collection */
 	uint64_t used, allowed;			/* instructions of the call at hand */
 	uint64_t steps;				/* of C, not yet counted as instructions */
 	uint64_t started, cpu_started, allowed_ns, late;	/* `late`: when to look at the CPU's clock */
@@ -85,7 +86,8 @@ static void *hold(void *ud, void *p, size_t osize, size_t nsize)
 		sb->stats.memory -= osize;
 		return NULL;
 	}
-	if (nsize > osize && sb->stats.memory - osize + nsize > sb->limits.memory) {
+	/* without its first few KB lua_newstate() does not fail but crash, so they are not refused */
+	if (sb->L && nsize > osize && sb->stats.memory - osize + nsize > sb->limits.memory) {
 		sb->refused_memory = true;
 		return NULL;
 	}
@@ -219,7 +221,8 @@ static void add_traceback(struct sandbox *sb, const char *trace)
 
 	while (*trace) {
 		size_t len = strcspn(trace, "\n");
-		bool ours = memmem(trace, len, "prelude.lua:", 12) || memmem(trace, len, "[C]: at 0x", 10);
+		bool ours = memmem(trace, len, "scripts/prelude.lua:", 20) ||
+			    memmem(trace, len, "scripts/library.lua:", 20) || memmem(trace, len, "[C]: at 0x", 10);
 
 		if (!ours && at + len + 2 < sizeof sb->error) {
 			sb->error[at++] = '\n';
@@ -261,7 +264,7 @@ static int conclude(struct sandbox *sb, int status)
 	sb->stats.over_time += sb->verdict == TOO_LATE;
 	if (status == LUA_ERRMEM || sb->refused_memory) {
 		sb->stats.over_memory++;
-		snprintf(sb->error, sizeof sb->error, "it wants more than %u bytes of memory (limits: memory)", sb->limits.memory);
+		snprintf(sb->error, sizeof sb->error, "it wants more than %u bytes of memory (limits: memory_bytes)", sb->limits.memory);
 		return -ENOMEM;
 	}
 	if (sb->error[0] == '\0')
@@ -276,6 +279,8 @@ struct call {
 	const char *what, *text;
 	size_t len;
 	bool load;
+	const struct str *preludes;
+	uint32_t npreludes;
 };
 
 static void begin(struct sandbox *sb, const struct call *c, const char *stack)
@@ -329,7 +334,7 @@ static void keep_answer(lua_State *L, struct sandbox *sb)
 	answer = lua_tolstring(L, -1, &len);
 	if (len > sb->limits.output) {
 		sb->stats.over_output++;
-		snprintf(sb->error, sizeof sb->error, "it hands back %zu bytes, of %u (limits: output)", len, sb->limits.output);
+		snprintf(sb->error, sizeof sb->error, "it hands back %zu bytes, of %u (limits: output_bytes)", len, sb->limits.output);
 		lua_error(L);
 	}
 	lua_rawseti(L, LUA_REGISTRYINDEX, sb->answer_ref);
@@ -369,9 +374,12 @@ static int enter(struct sandbox *sb, struct call *c)
 	sb->stats.ns += clock_ns(CLOCK_MONOTONIC) - sb->started;
 	sb->stats.instructions += sb->used;
 	int result = conclude(sb, status);
-	/* a state that is nearly full of garbage would fail the next call */
-	if (result == -ENOMEM || sb->stats.memory > sb->limits.memory / 4 * 3)
+	/* a state that is nearly full of garbage would fail the next call; one that is full of what it needs is left alone */
+	if (result == -ENOMEM || (sb->stats.memory > sb->limits.memory / 4 * 3 &&
+				  sb->stats.memory > sb->collected + sb->limits.memory / 16)) {
 		lua_gc(sb->L, LUA_GCCOLLECT, 0);
+		sb->collected = sb->stats.memory;
+	}
 	return result;
 }
 
@@ -508,10 +516,14 @@ static int furnish(lua_State *L)
 	lua_gc(L, LUA_GCSETPAUSE, 120);		/* garbage counts against the limit, so it goes early */
 	lua_gc(L, LUA_GCSETSTEPMUL, 400);
 
-	if (luaL_loadbufferx(L, c->text, c->len, "=prelude", "bt"))
-		return lua_error(L);
 	push_natives(L);
-	lua_call(L, 1, 2);
+	for (uint32_t i = 0; i < c->npreludes; i++) {
+		lua_settop(L, 2);		/* the call's data, natives */
+		if (luaL_loadbufferx(L, c->preludes[i].p, c->preludes[i].len, "=prelude", "bt"))
+			return lua_error(L);
+		lua_pushvalue(L, 2);
+		lua_call(L, 1, 2);
+	}
 	sb->environment = luaL_ref(L, LUA_REGISTRYINDEX);
 	sb->dispatch = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_pushliteral(L, "");
@@ -529,10 +541,10 @@ static int furnish(lua_State *L)
 	return 0;
 }
 
-struct sandbox *sandbox_new(const struct sandbox_limits *limits, const char *prelude, size_t len, struct err *err)
+struct sandbox *sandbox_new(const struct sandbox_limits *limits, const struct str *preludes, uint32_t n, struct err *err)
 {
 	struct sandbox *sb = calloc(1, sizeof *sb);
-	struct call c = { .sb = sb, .text = prelude, .len = len };
+	struct call c = { .sb = sb, .preludes = preludes, .npreludes = n };
 
 	if (!sb)
 		goto nomem;

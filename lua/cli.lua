@@ -255,7 +255,7 @@ end
 
 local function build()
   local parser = argparse("falco", "Watches what programs do and alerts when rules match.",
-    "See falco(8) for everything else.")
+    "See falco(8) for everything else, and falco-scripts(7) for scripts in Lua.")
     :add_help(false):require_command(false):command_target("command")
   set_widths(parser)
   add_common(parser)

@@ -162,7 +162,8 @@ local function names_containers(config, result)
     end
   end
   for _, rule in ipairs(result.rules) do
-    if rule.script and (rule.script.text:find("container.", 1, true) or rule.script.text:find("k8s.", 1, true)) then return true end
+    local text = rule.script and rule.script.text or ""
+    if text:find("container.", 1, true) or text:find("k8s.", 1, true) then return true end
   end
   return false
 end
@@ -375,12 +376,12 @@ local function teller(work)
   return function(what) work.outs:tell(internal.what(what)) end
 end
 
--- Scripts of the rules that the worker has now; those of the rules before are over.
-local function open_scripts(work)
-  rule_scripts.close(work.scripts)
+-- Scripts of the rules that the worker has now; those of the rules before are over, or go on.
+function M.open_scripts(work)
   work.scripts = rule_scripts.open(work.result.rules, work.prepared, {
-    limits = work.config.rule_scripts.limits, live = is_live(work.config), tell = function(what) if work.tell then work.tell(what) end end,
-  })
+    limits = work.config.rule_scripts.limits, live = is_live(work.config),
+    tell = function(what) if work.tell then work.tell(what) end end,
+  }, work.scripts)
 end
 
 -- What is to do now and then while a live source runs.
@@ -447,6 +448,7 @@ end
 local function take_rules(work, loaded)
   work.ruleset, work.result = loaded.ruleset, loaded.result
   work.formatter = format.new(work.config, work.ruleset)
+  work.options.script_paths = rule_scripts.paths(work.result.rules)
   work.prepared, work.counts = {}, {}
   for i, rule in ipairs(work.result.rules) do
     work.prepared[i] = work.formatter:prepare(rule)
@@ -487,7 +489,7 @@ function M.reload(work, texts, config)
     if core.C.engine_live_want(work.eng, watched(work), err) < 0 then console.error(core.message(err)) end
   end
   core.C.engine_use(work.eng, work.ruleset)
-  open_scripts(work)
+  M.open_scripts(work)
   jit.flush()                               -- traces of the old code would only take up room
   return true, loaded.diags
 end
@@ -542,6 +544,13 @@ local function reconfigure(work, config, keys)
   return rules_changed
 end
 
+-- For a dry run: nil, or "" when mistakes were shown.
+local function check_scripts(config)
+  local problems = script_config.check(config)
+  for _, problem in ipairs(problems) do console.error(problem) end
+  return #problems > 0 and "" or nil
+end
+
 -- Everything that can fail before the first event: nil, or a message ("" when it was shown already).
 local function set_up(work, config, options)
   if not options.dry_run then work.daemon:watch() end
@@ -553,9 +562,10 @@ local function set_up(work, config, options)
   if not loaded.result.ok then return "" end
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
   take_rules(work, loaded)
+  if options.script_paths and not options.dry_run then work.daemon:watch() end
   rules.jit_options()
   message = check_kind(config.engine.kind)
-  if message or options.dry_run then return message end
+  if message or options.dry_run then return message or check_scripts(config) end
 
   work.outs, message = queue.start(config, { unbuffered = options.unbuffered, verbose = options.verbose, live = is_live(config) })
   if not work.outs then return message end
@@ -566,7 +576,7 @@ local function set_up(work, config, options)
   if not work.eng then return message end
   core.C.engine_use(work.eng, work.ruleset)
   work.tell = teller(work)
-  open_scripts(work)
+  M.open_scripts(work)
   work.windows = windows.new(config.capture, work.eng, work.tell)
   message = options.pidfile and write_pid(options.pidfile)
   M.give_up_rights(config)

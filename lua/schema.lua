@@ -101,15 +101,20 @@ local select_rules = map({
 }, "which rules")
 
 -- What one script may take (lua/scripts). The main function, open() and close() may run ten times as long.
-M.script_limits = map({
-  { "instructions", int(1000000, "instructions of one call", { min = 1000, max = 1000000000000 }) },
-  { "ms", int(50, "milliseconds of CPU of one call", { min = 1, max = 3600000 }) },
-  { "memory_bytes", int(16 * MB, "all that it holds", { min = 262144, max = 2147483647 }) },
-  { "output_bytes", int(262144, "what one call may ask for", { min = 1024, max = 67108864 }) },
-  { "timers", int(64, "timers at a time", { min = 0, max = 4096 }) },
-  { "kv_bytes", int(65536, "names and values in its store", { min = 0, max = 16 * MB }) },
-  { "errors", int(5, "failures in a row after which it is switched off", { min = 1, max = 1000000 }) },
-}, "what it may take")
+local function script_limits(instructions, ms)
+  return map({
+    { "instructions", int(instructions, "instructions of one call", { min = 1000, max = 1000000000000 }) },
+    { "ms", int(ms, "milliseconds of CPU of one call", { min = 1, max = 3600000 }) },
+    { "memory_bytes", int(16 * MB, "all that it holds", { min = 262144, max = 2147483647 }) },
+    { "output_bytes", int(262144, "what one call may ask for", { min = 1024, max = 67108864 }) },
+    { "timers", int(64, "timers at a time", { min = 0, max = 4096 }) },
+    { "kv_bytes", int(65536, "names and values in its store", { min = 0, max = 16 * MB }) },
+    { "errors", int(5, "failures in a row after which it is switched off", { min = 1, max = 1000000 }) },
+  }, "what it may take")
+end
+
+-- A rule's script stands between two events.
+M.script_limits, M.rule_script_limits = script_limits(1000000, 50), script_limits(200000, 10)
 
 M.root = map({
   { "config_files", list(either({
@@ -212,7 +217,7 @@ M.root = map({
   { "scripts_dir", str("/etc/falco/scripts.d", "directory whose *.lua are scripts, too, in order of their names, behind those of `scripts`; "
     .. "an entry of `scripts` with the path of one speaks for it; empty: none") },
   { "scripts_state_dir", str("/var/lib/falco/scripts", "directory for the stores of scripts that are granted kv; made if its parent is there") },
-  { "rule_scripts", map({ { "limits", M.script_limits } }, "scripts of rules (the key `script` in a rules file)") },
+  { "rule_scripts", map({ { "limits", M.rule_script_limits } }, "scripts of rules (the key `script` in a rules file)") },
   { "static_fields", open("constant fields for outputs",
     { missing = "static fields are not known to conditions and outputs" }) },
 

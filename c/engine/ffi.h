@@ -1066,7 +1066,7 @@ const char *falco_sysconf_dir(void);			/* configuration lies below its falco/: "
 
 /*
  * A Lua state for one user script. What goes in and comes out are values serialized by LuaJIT's string.buffer; the prelude
- * (lua/scripts/prelude.lua) is the other end. One thread at a time.
+ * (lua/scripts/library.lua, prelude.lua) is the other end. One thread at a time.
  */
 struct sandbox;
 
@@ -1083,7 +1083,8 @@ struct sandbox_stats {
 	uint64_t memory, peak;		/* bytes */
 };
 
-struct sandbox *sandbox_new(const struct sandbox_limits *limits, const char *prelude, size_t len, struct err *err);
+/* preludes: chunks that run first, one after the other, with the same table; the last returns dispatch and the script's globals. */
+struct sandbox *sandbox_new(const struct sandbox_limits *limits, const struct str *preludes, uint32_t n, struct err *err);
 void sandbox_free(struct sandbox *sb);
 /* Runs the script's main function (text, never bytecode), or the prelude's dispatch(what, text). 0, or -errno and
  * sandbox_error(): -ETIME (instructions or time), -ENOMEM, -EINVAL (all else). The answer and the error are good until the

@@ -23,7 +23,8 @@ end
 function M.write(alert)
   local pid, rule = alert:get("proc.pid"), alert.rule
   if not pid then
-    falco.emit{ rule = "Process not killed", priority = "warning", output = "the alert of '" .. rule .. "' has no field proc.pid" }
+    falco.emit{ rule = "Process not killed", priority = "warning",
+      output = "the alert of '" .. rule .. "' has no field proc.pid" }
     return
   end
   falco.kill(pid, {

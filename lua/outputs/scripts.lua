@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Scripts of users, as a stage of the outputs (init.lua): each sees every alert in turn, with what those before it have made of it.
--- An alert whose script fails goes on as if there were no script.
+-- Scripts of users, as a stage of the outputs (init.lua): each sees every alert in turn, with what those before it have made
+-- of it. An alert whose script fails goes on as if there were no script.
 local console = require "console"
 local core = require "core"
 local kv = require "scripts.kv"
@@ -37,18 +37,21 @@ local function describe(self, record)
   return {
     rule = record.rule, source = record.source, tags = record.tags, severity = record.priority,
     output = record.what and record.what.message or self.values:message(record.plan.parts, record.alert.values),
-    fields = fields_of(self, record), time = tonumber(record.ts) / 1e9, iso = self.values:iso(record.ts), hostname = self.hostname,
+    fields = fields_of(self, record), time = tonumber(record.ts) / 1e9, iso = self.values:iso(record.ts),
+    hostname = self.hostname,
   }
 end
 
 -- ------------------------------------------------------------------ what scripts ask for
 
-local LOG = { error = console.error, warning = console.warning, notice = console.notice, info = console.info, debug = console.debug }
+local LEVELS = { error = true, warning = true, notice = true, info = true, debug = true }
+
+local function say(level, line)
+  console[LEVELS[level] and level or "info"](line)
+end
 
 local function log(row, answer)
-  for _, line in ipairs(answer.log or {}) do
-    (LOG[line.level] or LOG.info)(("script '%s': %s"):format(row.script.name, line.text))
-  end
+  for _, line in ipairs(answer.log or {}) do say(line.level, ("script '%s': %s"):format(row.script.name, line.text)) end
 end
 
 -- Raised behind all scripts, so that none can feed itself.
@@ -248,7 +251,7 @@ local function open_script(self, row, conf)
   local opened = { told = {}, save_at = 0, store = open_store(row, conf) }
   local made, message = script.new(row, {
     live = self.env.live, now = self.now, kv = opened.store and opened.store.values,
-    say = function(level, line) LOG[level](line) end, alarm = function(what) alarm(self, what) end,
+    say = say, alarm = function(what) alarm(self, what) end,
   })
   if not made then
     console.error(("script '%s' is not run: %s"):format(row.name, message))
@@ -274,7 +277,7 @@ function M.open(conf, env)
     env = env, rows = {}, now = env.live and tonumber(core.C.sys_wall_ns()) / 1e9 or 0, patience = conf.output_timeout,
     hostname = render.hostname(), values = values.new(),
   }, Stage)
-  self.powers = powers.new{ live = env.live, say = function(level, line) LOG[level](line) end }
+  self.powers = powers.new{ live = env.live, say = say }
   core.C.act_boot_time()
   for _, row in ipairs(rows) do open_script(self, row, conf) end
   if #self.rows == 0 then return false end

@@ -10,7 +10,8 @@
 --   list   items = { scalar node, ... }
 --   macro  cond = { piece, ... }
 --   rule   cond, output, desc = { piece, ... }; priority (0-7), source, known_source, tags (set), exceptions, enabled, capture,
---          capture_duration, script = { name =, text = }, warn_evttypes, skip_unknown, sees (macros defined up to there are visible)
+--          capture_duration, script = { name =, text = }, warn_evttypes, skip_unknown, sees (macros defined up to there are
+--          visible)
 -- A piece is { node = scalar, text =, at = byte of node.text it begins with }; pieces are joined by one blank.
 local context = require "rules.context"
 local core = require "core"

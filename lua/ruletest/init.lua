@@ -163,12 +163,12 @@ local function run_tests(session, out)
 end
 
 -- The walk must see what the engine saw: each rule as often. A rule that remembers something from event to event is asked
--- more often here than there.
+-- more often here than there, and one with a script alerts less often than it holds.
 local function check_walk(group, test, counts)
   if test.matching ~= "all" then return end
   for index, name in ipairs(group.names) do
     local a, b = counts[index] or 0, test.result.of_rule[index] or 0
-    if a ~= b and not group.stateful[index] then
+    if a ~= b and not group.stateful[index] and not group.result.rules[index].script then
       error(("test '%s': rule '%s' matches %d times, and holds %d times"):format(test.name, name, b, a))
     end
   end

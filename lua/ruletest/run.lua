@@ -14,7 +14,10 @@ local diag = require("diag")
 local given = require("ruletest.given")
 local reasons = require("ruletest.reasons")
 local rules = require("rules")
+local rule_scripts = require("scripts.rule")
 local ruleset = require("rules.ruleset")
+local schema = require("schema")
+local script_config = require("scripts.config")
 local tell = require("ruletest.tell")
 local value = require("ruletest.value")
 
@@ -342,14 +345,19 @@ function M.test(group, test, resolve)
   clear(test)
   M.compile(group, test.matching)
   local hits, match = group.prog.hits, group.prog.match
+  -- scripts of rules: each test has them anew
+  local scripts = rule_scripts.open(group.result.rules, nil, { limits = script_config.default_limits(schema.rule_script_limits), tell = function() end })
   local broken = M.replay_all(group, test, resolve, function(evt, head, index, source)
     for i = 0, match(evt) - 1 do
       local rule = hits[i]
-      note_alert(seen, group, evt, head, index, rule, source)
-      note_expects(group, test, rule, evt, index)
-      if index then note_event(test.events[index], group, evt, rule) end
+      if not scripts or not scripts[rule] or scripts[rule]:run(evt) > 0 then
+        note_alert(seen, group, evt, head, index, rule, source)
+        note_expects(group, test, rule, evt, index)
+        if index then note_event(test.events[index], group, evt, rule) end
+      end
     end
   end)
+  rule_scripts.close(scripts)
   local wrong = not broken and check_given(group, test)
   result.ns, result.alerts, result.of_rule = tonumber(core.C.sys_now_ns() - started), seen.total, seen.of_rule
   if broken then

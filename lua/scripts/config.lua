@@ -4,6 +4,7 @@
 --   local rows, problems = config.rows(conf)
 --     row: { name =, path =, text =, grant = set, args = map, files = { name = text }, limits = map, outputs = set or nil }
 --     problems: lines of text; whatever is wrong with a script, the others are there
+--   config.check(conf)          such lines without running anything; config.any(conf): is there any; config.face(conf): see there
 --   config.paths(conf)          files whose change matters, and the directory
 local core = require "core"
 local files = require "files"
@@ -45,10 +46,10 @@ local function name_of(path)
   return (path:gsub("^.*/", ""):gsub("%.lua$", ""))
 end
 
--- Limits of a script that the configuration says nothing about.
-function M.default_limits()
+-- Limits of a script that the configuration says nothing about; spec: of a rule's, schema.rule_script_limits.
+function M.default_limits(spec)
   local limits = {}
-  for _, row in ipairs(schema.script_limits.rows) do limits[row[1]] = row[2].default end
+  for _, row in ipairs((spec or schema.script_limits).rows) do limits[row[1]] = row[2].default end
   return limits
 end
 
@@ -112,7 +113,8 @@ function M.rows(conf)
   for _, entry in ipairs(entries(conf, problems)) do
     local row = row_of(entry)
     if names[row.name] then
-      problems[#problems + 1] = ("script '%s': %s has that name, too (give one of them a `name`)"):format(row.name, names[row.name])
+      problems[#problems + 1] = ("script '%s': %s has that name, too (give one of them a `name`)"):format(row.name,
+        names[row.name])
     elseif #rows >= M.MAX_SCRIPTS then
       problems[#problems + 1] = ("script '%s': there are more than %d"):format(row.name, M.MAX_SCRIPTS)
     else
@@ -121,6 +123,16 @@ function M.rows(conf)
     end
   end
   return rows, problems
+end
+
+-- What would be wrong with them, without running any: lines of text.
+function M.check(conf)
+  local rows, problems = M.rows(conf)
+  for _, row in ipairs(rows) do
+    local chunk, why = load(row.text, "@" .. row.path, "t")
+    if not chunk then problems[#problems + 1] = ("script '%s' is no Lua: %s"):format(row.name, why) end
+  end
+  return problems
 end
 
 -- Whether there is a script at all.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What scripts of outputs have asked for, done: processes signalled, programs run, HTTP servers asked. What becomes of it goes back to
--- the script's function, when it gave one. Nothing here waits.
+-- What scripts of outputs have asked for, done: processes signalled, programs run, HTTP servers asked. What becomes of it
+-- goes back to the script's function, when it gave one. Nothing here waits.
 --
 --   local powers = powers.new{ live = bool, say = function(level, text) }
 --   powers:take(script, answer)          the requests of an answer
@@ -75,7 +75,8 @@ local function exec(self, script, request)
 end
 
 local function program_result(row, stop)
-  local result = { ok = stop.status == 0, status = stop.status, output = core.ffi.string(stop.output, stop.output_len), cut = stop.cut }
+  local result = { ok = stop.status == 0, status = stop.status, cut = stop.cut }
+  result.output = core.ffi.string(stop.output, stop.output_len)
   if stop.timed_out then
     result.error = ("exec: %s took too long and was killed"):format(row.name)
   elseif stop.status < 0 then
@@ -134,7 +135,8 @@ local function http(self, script, request)
   local id = core.C.http_client_ask(client, what, err)
   if id < 0 then
     message = core.message(err)
-    return settle(self, script, request.token, { ok = false, error = "http: " .. (message ~= "" and message or "too many requests") })
+    message = "http: " .. (message ~= "" and message or "too many requests")
+    return settle(self, script, request.token, { ok = false, error = message })
   end
   self.requests[id], self.nrequests = { script = script, token = request.token, url = request.url }, self.nrequests + 1
 end

@@ -1,142 +1,21 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Runs inside every sandbox before the script (c/lua_sandbox.c): makes the script's globals and takes its calls. It gets what C
--- has for it, `native`, and returns dispatch(what, text) and the globals. docs/falco-scripts.7 is what scripts see of it.
+-- Runs inside every sandbox, behind library.lua and before the script (c/lua_sandbox.c): what scripts see of alerts and
+-- events, and what they can ask for. It returns dispatch(what, text) and the script's globals. docs/falco-scripts.7 is what
+-- scripts see of it.
 --
--- It must stay a function without upvalues: the host hands it over as bytecode. What the script can reach it can change, so
--- nothing here calls a method of a text or a function through a table that the script has: all are locals. Values of the
--- script go out copied and of known types. Whatever can take long is written in Lua, where each instruction counts, or charged.
+-- It must stay a function without upvalues, and calls nothing that the script could have replaced: see library.lua. Values of the
+-- script go out copied and of known types.
 return function(native)
-  local assert, error, getmetatable, ipairs, next, pairs, pcall, rawget, select, setmetatable, tonumber, tostring, type, unpack =
-    assert, error, getmetatable, ipairs, next, pairs, pcall, rawget, select, setmetatable, tonumber, tostring, type, unpack
-  local create, resume, status, yield, running =
-    coroutine.create, coroutine.resume, coroutine.status, coroutine.yield, coroutine.running
-  local concat, raw_insert, raw_remove = table.concat, table.insert, table.remove
-  local rep, sub, byte, lower, format = string.rep, string.sub, string.byte, string.lower, string.format
-  local floor, max, min, huge = math.floor, math.max, math.min, math.huge
-  local find, match, gsub, charge, check_stack = native.find, native.match, native.gsub, native.charge, native.check_stack
-  local encode, decode, escape = native.encode, native.decode, native.escape
+  local error, ipairs, next, pairs, rawget, select, setmetatable, tonumber, tostring, type =
+    error, ipairs, next, pairs, rawget, select, setmetatable, tonumber, tostring, type
+  local concat, sub, lower, format, max, huge = table.concat, string.sub, string.lower, string.format, math.max, math.huge
+  local encode, decode, escape, gsub = native.encode, native.decode, native.escape, native.gsub
+  local env, sort, state = native.env, native.sort, native.state
 
   local REQUESTS_MAX = 64        -- of one kind, in one call
   local PENDING_MAX = 256        -- requests whose answer is waited for
   local DEPTH_MAX = 32           -- of JSON
   local MIN_INTERVAL = 0.05      -- seconds between two runs of a timer
-  local TABLES_MAX, ENTRIES_MAX = 64, 100000
-
-  -- ---------------------------------------------------------------- the library, as far as it goes
-
-  local function copy(from, names)
-    local to = {}
-    for _, name in ipairs(names) do to[name] = from[name] end
-    return to
-  end
-
-  local env = copy(_G, { "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawset",
-    "select", "setmetatable", "tonumber", "tostring", "type", "unpack" })
-  env._G, env._VERSION = env, _VERSION
-  env.math = copy(math, { "abs", "acos", "asin", "atan", "atan2", "ceil", "cos", "cosh", "deg", "exp", "floor", "fmod", "frexp", "huge",
-    "ldexp", "log", "log10", "max", "min", "modf", "pi", "pow", "rad", "random", "randomseed", "sin", "sinh", "sqrt", "tan", "tanh" })
-  env.bit = copy(bit, { "arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit", "tohex" })
-  env.string = copy(string, { "byte", "char", "len", "lower", "reverse", "sub", "upper" })
-  env.string.find, env.string.match, env.string.gmatch, env.string.gsub = find, match, native.gmatch, gsub
-
-  local strings = getmetatable("")
-  strings.__index, strings.__metatable = env.string, false
-
-  function env.string.rep(text, n, separator)
-    assert(type(text) == "string" or type(text) == "number", "string.rep wants a text")
-    n = tonumber(n) or 0
-    if n < 1 then return "" end
-    text, separator = tostring(text), separator and tostring(separator) or ""
-    local len = (#text + #separator) * n
-    if len == 0 then return "" end
-    if len > 2 ^ 31 then error("string.rep: the result is too long", 2) end
-    charge(len / 16)
-    return rep(text, n, separator)
-  end
-
-  -- %s may call __tostring, which may call it again
-  function env.string.format(...)
-    check_stack()
-    return format(...)
-  end
-
-  env.table = {}
-
-  function env.table.concat(list, separator, from, to)
-    local n = (tonumber(to) or (type(list) == "table" and #list or 0)) - (tonumber(from) or 1)
-    charge(max(n, 0))
-    return concat(list, separator, from, to)
-  end
-
-  function env.table.insert(list, ...)
-    if select("#", ...) == 1 then return raw_insert(list, (...)) end
-    local at, value = ...
-    assert(type(list) == "table" and type(at) == "number" and select("#", ...) == 2, "table.insert wants a list, a place and a value")
-    for i = #list, at, -1 do list[i + 1] = list[i] end
-    list[at] = value
-  end
-
-  function env.table.remove(list, at)
-    if at == nil then return raw_remove(list) end
-    assert(type(list) == "table" and type(at) == "number", "table.remove wants a list and a place")
-    local n, value = #list, list[at]
-    if at < 1 or at > n then return nil end
-    for i = at, n - 1 do list[i] = list[i + 1] end
-    list[n] = nil
-    return value
-  end
-
-  local function less(a, b) return a < b end
-
-  -- Merges the sorted runs [from, middle) and [middle, stop) of `list` into `to`.
-  local function merge(list, to, from, middle, stop, before)
-    local a, b = from, middle
-    for i = from, stop - 1 do
-      if a < middle and (b >= stop or not before(list[b], list[a])) then
-        to[i], a = list[a], a + 1
-      else
-        to[i], b = list[b], b + 1
-      end
-    end
-  end
-
-  -- By merging, so that a comparison that lies can do no more than give a strange order.
-  local function sort(list, before)
-    assert(type(list) == "table", "table.sort wants a list")
-    before = before or less
-    local n, width, other, source = #list, 1, {}, list
-    while width < n do
-      for from = 1, n, 2 * width do
-        merge(source, other, from, min(from + width, n + 1), min(from + 2 * width, n + 1), before)
-      end
-      source, other, width = other, source, width * 2
-    end
-    if source ~= list then
-      for i = 1, n do list[i] = source[i] end
-    end
-  end
-  env.table.sort = sort
-
-  -- Coroutines run on one C stack, each on top of the one that resumed it.
-  env.coroutine = { create = create, status = status, yield = yield, running = running }
-
-  function env.coroutine.resume(...)
-    check_stack()
-    return resume(...)
-  end
-
-  local function passed_on(ok, ...)
-    if not ok then error((...), 0) end
-    return ...
-  end
-
-  function env.coroutine.wrap(func)
-    local co = create(func)
-    return function(...)
-      check_stack()
-      return passed_on(resume(co, ...))
-    end
-  end
 
   -- ---------------------------------------------------------------- what the script asks for
 
@@ -197,7 +76,9 @@ return function(native)
     if type(map) ~= "table" then error(what .. " must be a table", 3) end
     local to = {}
     for key, value in next, map do
-      if type(key) ~= "string" or not plain(value) then error(what .. ": names are texts, values texts, numbers or booleans", 3) end
+      if type(key) ~= "string" or not plain(value) then
+        error(what .. ": names are texts, values texts, numbers or booleans", 3)
+      end
       to[key] = value
     end
     return to
@@ -343,158 +224,11 @@ return function(native)
 
   function alerts:json()
     return json{ rule = self.rule, source = self.source, output = self.output, time = self.iso, hostname = self.hostname,
-      priority = PRIORITIES[self.severity], tags = self.tags, output_fields = next(self.fields) ~= nil and self.fields or NO_FIELDS }
+      priority = PRIORITIES[self.severity], tags = self.tags,
+      output_fields = next(self.fields) ~= nil and self.fields or NO_FIELDS }
   end
 
   local alert_meta = { __index = alerts, __metatable = false }
-
-  -- ---------------------------------------------------------------- tables with an end
-
-  local ntables = 0
-  local bounded = {}
-
-  -- Entries in order of age: `order` holds keys from `first` to `last`, stale ones among them.
-  local function drop_oldest(store)
-    while store.first <= store.last do
-      local at = store.first
-      local entry = store.order[at]
-      store.order[at], store.first = nil, at + 1
-      if entry and store.entries[entry.key] == entry then
-        store.entries[entry.key], store.n = nil, store.n - 1
-        return
-      end
-    end
-  end
-
-  local function sweep(store)
-    while store.first <= store.last do
-      local entry = store.order[store.first]
-      local is_current = entry and store.entries[entry.key] == entry
-      if is_current and entry.till > now then return end
-      if is_current then store.entries[entry.key], store.n = nil, store.n - 1 end
-      store.order[store.first], store.first = nil, store.first + 1
-    end
-  end
-
-  -- Entries that were deleted leave holes behind.
-  local function compact(store)
-    local order, n = {}, 0
-    for at = store.first, store.last do
-      local entry = store.order[at]
-      if entry and store.entries[entry.key] == entry then
-        n = n + 1
-        order[n] = entry
-      end
-    end
-    store.order, store.first, store.last = order, 1, n
-  end
-
-  local function live(store, key)
-    local entry = store.entries[key]
-    if entry and entry.till <= now then
-      store.entries[key], store.n = nil, store.n - 1
-      return nil
-    end
-    return entry
-  end
-
-  local stores = setmetatable({}, { __mode = "k" })
-
-  local function store_of(self)
-    return stores[self] or error("not a table of falco.table()", 3)
-  end
-
-  local function put(store, key, value)
-    local entry = live(store, key)
-    if value == nil then
-      if entry then store.entries[key], store.n = nil, store.n - 1 end
-      return
-    end
-    if entry then
-      entry.value = value
-      return
-    end
-    if store.n >= store.max then
-      sweep(store)
-      if store.n >= store.max then
-        drop_oldest(store)
-        store.evicted = store.evicted + 1
-      end
-    end
-    entry = { key = key, value = value, till = now + store.seconds }
-    store.entries[key], store.n, store.last = entry, store.n + 1, store.last + 1
-    store.order[store.last] = entry
-    if store.last - store.first > 2 * store.max then compact(store) end
-  end
-
-  function bounded:get(key)
-    local entry = live(store_of(self), key)
-    return entry and entry.value
-  end
-
-  -- A new entry lives for the table's time from now; one that is there keeps its end.
-  function bounded:set(key, value)
-    if key == nil then error("a key must not be nil", 2) end
-    put(store_of(self), key, value)
-  end
-
-  function bounded:add(key, n)
-    local store = store_of(self)
-    if key == nil then error("a key must not be nil", 2) end
-    local entry = live(store, key)
-    local sum = (entry and tonumber(entry.value) or 0) + (n or 1)
-    put(store, key, sum)
-    return sum
-  end
-
-  function bounded:delete(key)
-    put(store_of(self), key, nil)
-  end
-
-  function bounded:count()
-    local store = store_of(self)
-    sweep(store)
-    return store.n
-  end
-
-  function bounded:evicted()
-    return store_of(self).evicted
-  end
-
-  -- for key, value in t:each() do: oldest first, those added meanwhile left out
-  function bounded:each()
-    local store = store_of(self)
-    sweep(store)
-    local at, stop = store.first - 1, store.last
-    return function()
-      while at < stop do
-        at = at + 1
-        local entry = store.order[at]
-        if entry and store.entries[entry.key] == entry and entry.till > now then return entry.key, entry.value end
-      end
-    end
-  end
-
-  function bounded:clear()
-    local store = store_of(self)
-    store.entries, store.order, store.n, store.first, store.last = {}, {}, 0, 1, 0
-  end
-
-  local bounded_meta = { __index = bounded, __metatable = false }
-
-  local function new_table(opts)
-    opts = opts or {}
-    if type(opts) ~= "table" then error("falco.table wants { expire = seconds, max = entries }", 2) end
-    local seconds, most = opts.expire or huge, opts.max or 10000
-    number_of(seconds, "expire")
-    number_of(most, "max")
-    if most < 1 or most > ENTRIES_MAX then error("falco.table: max is 1 to " .. ENTRIES_MAX, 2) end
-    if ntables >= TABLES_MAX then error("falco.table: a script can have " .. TABLES_MAX, 2) end
-    ntables = ntables + 1
-    local self = setmetatable({}, bounded_meta)
-    stores[self] = { entries = {}, order = {}, n = 0, first = 1, last = 0, seconds = seconds, max = most, evicted = 0 }
-    return self
-  end
 
   -- ---------------------------------------------------------------- timers
 
@@ -574,7 +308,7 @@ return function(native)
   env.falco = falco
 
   function falco.now() return now end
-  falco.json, falco.table = json, new_table
+  falco.json, falco.table = json, native.new_table
 
   function falco.log(level, text)
     granted "log"
@@ -641,6 +375,8 @@ return function(native)
 
   local field_ids = {}
   local processes, nprocesses = {}, 0
+  local line, first, last = {}, 1, 0       -- of them, by age
+  local LOOKS = 8
   local evt = {}
 
   function evt.get(_, name)
@@ -654,19 +390,21 @@ return function(native)
     return native.get(id)
   end
 
-  -- Those of processes that are gone, or have given their number to another.
-  local function bury()
-    for key, process in next, processes do
-      if not native.is_alive(process.pid, process.born) then processes[key], nprocesses = nil, nprocesses - 1 end
-    end
+  local function forget(process)
+    processes[process.pid], nprocesses = nil, nprocesses - 1
   end
 
-  -- Without room, the table of whichever comes first goes.
+  -- Among the oldest one is looked for whose process is gone; those that live go to the end of the line.
   local function make_room()
-    bury()
-    if nprocesses < setup.processes then return end
-    processes[next(processes)], nprocesses = nil, nprocesses - 1
-    setup.evicted = (setup.evicted or 0) + 1
+    for _ = 1, LOOKS do
+      local oldest = line[first]
+      line[first], first = nil, first + 1
+      if not native.is_alive(oldest.pid, oldest.born) then return forget(oldest) end
+      last = last + 1
+      line[last] = oldest
+    end
+    forget(line[first])
+    line[first], first = nil, first + 1
   end
 
   -- A table for the process of the event, as long as it lives; nil when the process is not known.
@@ -675,16 +413,19 @@ return function(native)
     if not pid then return nil end
     local process = processes[pid]
     if process and process.born == born then return process.table end
-    if not process then
-      if nprocesses >= setup.processes then make_room() end
-      nprocesses = nprocesses + 1
+    if process then                        -- another one with that number
+      process.born, process.table = born, {}
+      return process.table
     end
+    if nprocesses >= setup.processes then make_room() end
     process = { pid = pid, born = born, table = {} }
-    processes[pid] = process
+    processes[pid], nprocesses, last = process, nprocesses + 1, last + 1
+    line[last] = process
     return process.table
   end
 
-  local event = setmetatable({}, { __index = evt, __metatable = false, __newindex = function() error("an event cannot be changed", 2) end })
+  local event = setmetatable({}, { __index = evt, __metatable = false,
+    __newindex = function() error("an event cannot be changed", 2) end })
 
   function env.emit(what)
     what = what or {}
@@ -703,7 +444,7 @@ return function(native)
   local calls = {}
 
   function calls.setup(arg)
-    setup, now = arg, arg.now or 0
+    setup, now, state.now = arg, arg.now or 0, arg.now or 0
     for key, value in pairs(arg.kv or {}) do kv[key], kv_size = value, kv_size + kv_entry(key, value) end
     falco.name, falco.args, falco.files, falco.live = arg.name, arg.args or {}, arg.files or {}, arg.live == true
   end
@@ -716,7 +457,9 @@ return function(native)
     local has = {}
     for _, name in ipairs(HANDLERS) do
       local handler = rawget(script, name)
-      if handler ~= nil and type(handler) ~= "function" then error("'" .. name .. "' must be a function, not a " .. type(handler), 0) end
+      if handler ~= nil and type(handler) ~= "function" then
+        error("'" .. name .. "' must be a function, not a " .. type(handler), 0)
+      end
       handlers[name], has[name] = handler, handler ~= nil or nil
     end
     answer().has = has
@@ -749,6 +492,7 @@ return function(native)
 
   function calls.event()
     now = native.time()
+    state.now = now
     handlers.on_event(event)
   end
 
@@ -757,7 +501,7 @@ return function(native)
     if now == 0 and at > 0 then
       for _, timer in next, timers do timer.at = timer.at + at end
     end
-    now = at
+    now, state.now = at, at
   end
 
   return function(what, arg)

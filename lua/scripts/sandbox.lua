@@ -2,15 +2,15 @@
 -- One user script in its sandbox (c/lua_sandbox.c): plain tables in, plain tables out.
 --
 --   local box = sandbox.new(limits)                    limits: { instructions =, ms =, memory =, output = }; nil and why not
---   local answer, message = box:load(name, text)       what the script asked for (lua/scripts/prelude.lua), or {}; nil and the error
+--   local answer, message = box:load(name, text)       what the script asked for (prelude.lua), or {}; nil and the error
 --   local answer, message = box:call("alert", { now =, alert = })
 --   box:event(evt)                                     on_event(evt) of a rule's script
 --   box:stats()                                        calls, errors, ns ...: numbers
 --   box:free()
--- Only what was checked in here comes from the script: texts, numbers and booleans in tables; of which kind each of them is, whoever
--- uses it has to look.
+-- Only what was checked in here comes from the script: texts, numbers and booleans in tables.
 local buffer = require "string.buffer"
 local core = require "core"
+local library = require "scripts.library"
 local prelude = require "scripts.prelude"
 
 local M = {}
@@ -20,14 +20,21 @@ Box.__index = Box
 
 M.LIMITS = { instructions = 1000000, ms = 50, memory = 16777216, output = 262144 }
 
-local code
+local codes        -- what runs in each sandbox first, as bytecode
+
+local function prelude_codes()
+  if codes then return codes end
+  local texts = { string.dump(library), string.dump(prelude) }
+  codes = { texts = texts, n = #texts, strs = core.ffi.new("struct str[?]", #texts) }
+  for i, text in ipairs(texts) do codes.strs[i - 1].p, codes.strs[i - 1].len = text, #text end
+  return codes
+end
 
 function M.new(limits)
-  code = code or string.dump(prelude)
-  local C, err = core.C, core.err()
+  local C, err, code = core.C, core.err(), prelude_codes()
   local given = core.ffi.new("struct sandbox_limits")
   for name, default in pairs(M.LIMITS) do given[name] = limits and limits[name] or default end
-  local sb = C.sandbox_new(given, code, #code, err)
+  local sb = C.sandbox_new(given, code.strs, code.n, err)
   if sb == nil then return nil, core.message(err) end
   return setmetatable({
     sb = core.ffi.gc(sb, C.sandbox_free), len = core.ffi.new("uint32_t[1]"), counted = core.ffi.new("struct sandbox_stats"),
@@ -58,8 +65,8 @@ function Box:event(evt)
   return answer_of(self, result)
 end
 
-local COUNTS = { "calls", "errors", "ns", "instructions", "over_instructions", "over_time", "over_memory", "over_output", "memory",
-  "peak" }
+local COUNTS = { "calls", "errors", "ns", "instructions", "over_instructions", "over_time", "over_memory", "over_output",
+  "memory", "peak" }
 
 function Box:stats()
   core.C.sandbox_stats(self.sb, self.counted)

@@ -9,7 +9,8 @@
 --   script.has.match, .write, .tick ...            which handlers there are
 --   script.off                                     switched off: it failed limits.errors times in a row
 --   script:free()
--- A failure is said with its place and counted; alarm() is called once, when the script is switched off. It never reaches the caller.
+-- A failure is said with its place and counted, and never reaches the caller; alarm() is called once, when the script is
+-- switched off.
 local core = require "core"
 local sandbox = require "scripts.sandbox"
 
@@ -92,7 +93,7 @@ local function start(self, row, env)
   local limits = self.limits
   local answer, message = self.box:call("setup", {
     grant = row.grant, name = row.name, args = row.args, files = row.files, timers = limits.timers, kv_bytes = limits.kv_bytes,
-    kv = env.kv, live = env.live, now = env.now, is_rule = env.is_rule, processes = M.PROCESSES,
+    kv = env.kv, live = env.live, now = env.now, is_rule = env.is_rule, processes = env.processes or M.PROCESSES,
   })
   if not answer then return message end
   answer, message = self.box:load(row.path, row.text)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- An alert's values as scripts have them: Lua's own texts, numbers and booleans.
 --
---   local values = values.new(exact)              exact: whole numbers that Lua would round are int64_t; sandboxes know no such thing
+--   local values = values.new(exact)      exact: whole numbers that Lua would round are int64_t; sandboxes know none of that
 --   values:fields(members, values_of_alert)      name -> value; missing ones are left out
 --   values:message(parts, values_of_alert)       the text of the alert, without time and priority
 --   values:iso(ns)                               "2026-01-31T12:00:00.000000000Z"
@@ -18,7 +18,9 @@ local Values = {}
 Values.__index = Values
 
 function M.new(exact)
-  return render.scratch(setmetatable({ exact = exact, room = core.ffi.new("char[?]", 64), out = buffer.new(), joined = buffer.new() }, Values))
+  return render.scratch(setmetatable({
+    exact = exact, room = core.ffi.new("char[?]", 64), out = buffer.new(), joined = buffer.new(),
+  }, Values))
 end
 
 local function text_of(self, value)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 local attacks = require "spec.scripts.attacks"
+local core = require "core"
 local sandbox = require "scripts.sandbox"
 
 local GRANTS = { log = true, route = true, alter = true, emit = true, timers = true, kv = true, kill = true, exec = true, http = true }
@@ -95,6 +96,28 @@ describe("sandbox", function()
     assert.matches("t.lua:1: more than 20 ms in one call %(limits: ms%)", message)
   end)
 
+  it("runs out of memory anywhere, and says so", function()
+    local made, worked = 0, 0
+    for memory = 1000, 200000, 611 do
+      local box, message = sandbox.new{ memory = memory }
+      if not box then
+        assert.matches("cannot be made: .", message)
+      else
+        made = made + 1
+        local ok = box:call("setup", { grant = GRANTS, timers = 4, kv_bytes = 10, name = "t", now = 1, kv = { a = ("x"):rep(1000) } })
+          and box:load("t.lua", "local t = {} return { write = function(alert) t[#t + 1] = alert:json() .. #t; falco.emit{ output = 'x' } end }")
+        for _ = 1, 20 do
+          ok = ok and box:call("alert", { now = 1, alert = alert() })
+          if not ok then assert.matches(".", core.cstr(core.C.sandbox_error(box.sb))) end
+        end
+        if ok then worked = worked + 1 end
+        assert.is_true(box:stats().memory <= memory)
+        box:free()
+      end
+    end
+    assert.is_true(made > 100 and worked > 50 and worked < made, made .. " " .. worked)
+  end)
+
   it("keeps sandboxes apart", function()
     local one, two = new_box(), new_box()
     assert(one:load("a.lua", "leak = 1; string.x = 1; return { write = function() end }"))
@@ -157,5 +180,57 @@ describe("patterns in the sandbox", function()
     assert.equal(#want, #got)
     for i = 1, #want do assert.equal(want[i], got[i]) end
     assert.is_true(#want > 5000)
+  end)
+
+  it("do so for random patterns, malformed ones among them", function()
+    local box = new_box({ instructions = 1e8, ms = 5000, output = 1e7 })
+    assert(box:load("t.lua", [[
+      local cases
+      return {
+        open = function(args) cases = args end,
+        write = function()
+          local out = {}
+          for i, case in ipairs(cases) do
+            local parts = { pcall(string.find, case[1], case[2]) }
+            if parts[1] then
+              for k = 1, #parts do parts[k] = tostring(parts[k]) end
+              out[i] = table.concat(parts, "|")
+            else
+              out[i] = "malformed"
+            end
+          end
+          falco.emit{ output = table.concat(out, "\1") }
+        end }]]))
+    local function pick(alphabet, most)
+      local n, out = math.random(0, most), {}
+      for i = 1, n do
+        local at = math.random(#alphabet)
+        out[i] = alphabet:sub(at, at)
+      end
+      return table.concat(out)
+    end
+    local cases, want = {}, {}
+    math.randomseed(4711)
+    for i = 1, 8000 do
+      local text, pattern = pick("aab1 ]-", 10), pick("aab%%%[]()^$*+-?.wdfb1", 8)
+      local parts = { pcall(string.find, text, pattern) }
+      cases[i] = { text, pattern }
+      if parts[1] then
+        for k = 1, #parts do parts[k] = tostring(parts[k]) end
+        want[i] = table.concat(parts, "|")
+      else
+        want[i] = "malformed"
+      end
+    end
+    assert(box:call("open", { args = cases }))
+    local answer = assert(box:call("alert", { now = 1, alert = alert() }))
+    local i, malformed = 0, 0
+    for line in (answer.emit[1].output .. "\1"):gmatch("(.-)\1") do
+      i = i + 1
+      if want[i] == "malformed" then malformed = malformed + 1 end
+      assert.equal(want[i], line, ("'%s':find('%s')"):format(cases[i][1], cases[i][2]))
+    end
+    assert.equal(8000, i)
+    assert.is_true(malformed > 500 and malformed < 7000, malformed)
   end)
 end)

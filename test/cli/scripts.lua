@@ -114,6 +114,27 @@ scripts:
   local _, said = r.err:gsub("bad.lua:1: more than 10000 instructions in one call", "")
   tool.check(said == 3, "said %d times, not 3:\n%s", said, r.err)
 
+  -- everything that was ever tried against the sandbox, at once: nothing is disturbed
+  local attacks, dir = dofile("spec/scripts/attacks.lua"), tool.dir() .. "/attacks"
+  os.execute("mkdir " .. dir)
+  for half = 0, 1 do
+    local entries = {}
+    for i, attack in ipairs(attacks) do
+      if i % 2 == half then
+        local path = tool.write(("%s/%d.lua"):format(dir, i),
+          attack.whole or ("return { write = function(alert)\n%s\nend }"):format(attack.body))
+        entries[#entries + 1] = ("  - path: %s\n    limits: { errors: 1, instructions: 100000, ms: 20, memory_bytes: 4194304 }\n"
+          .. "    grant: [log, emit, timers, kv]\n"):format(path)
+      end
+    end
+    r = replay("sensitive", ("log_level: debug\nscripts_state_dir: %s\nscripts:\n"):format(dir) .. table.concat(entries), rules)
+    there = {}
+    for _, line in ipairs(tool.alerts(r.out)) do there[line] = true end
+    for _, line in ipairs(all) do tool.check(there[line], "under attack: lost %s\n%s", line, r.out) end
+    tool.check(not (r.out .. r.err):find("ESCAPED: "), "under attack: %s", r.err)
+    tool.check(#alerts(r, "Falco internal: script") > 25, "under attack: %d were switched off", #alerts(r, "Falco internal: script"))
+  end
+
   -- containers, by their own alerts
   r = replay("docker_drop", "scripts:\n  - path: lua/examples/rate_limit.lua\n    args: { per_minute: 1 }\n",
     tool.write(tool.dir() .. "/containers.yaml", [[
@@ -133,4 +154,71 @@ scripts:
   local gone = tool.write(tool.dir() .. "/gone.yaml", SEQUENCE:format("nowhere/to_be_found.lua"))
   r = tool.run{ falco, "-V", gone }
   tool.check_run(r, r.code ~= 0 and (r.out .. r.err):find("nowhere/to_be_found.lua': No such file"), "-V of a script that is missing: %s", tool.how(r))
+
+  local conf = tool.write(tool.dir() .. "/dry.yaml", ("stdout_output: {enabled: true}\nengine: {kind: nodriver}\nscripts_dir: ''\n"
+    .. "scripts:\n  - path: %s\n  - path: /nonexistent/x.lua\n"):format(tool.write(tool.dir() .. "/nolua.lua", "return {\n  write = = 1 }")))
+  r = tool.run{ falco, "-c", conf, "-r", rules, "--dry-run" }
+  tool.check_run(r, r.code == 1 and r.err:find("nolua.lua:2: unexpected symbol near '='", 1, true)
+    and r.err:find("script 'x': /nonexistent/x.lua: there is no such file", 1, true), "--dry-run with mistakes in scripts: %s", tool.how(r))
+
+  -- falco test runs them
+  tool.write(tool.dir() .. "/third.yaml", [[
+- rule: The third
+  desc: counts
+  condition: evt.type = openat
+  output: third %fd.name
+  priority: info
+  script: |
+    local n = 0
+    function on_event(evt)
+      n = n + 1
+      if n == 3 then emit{} end
+    end
+]])
+  local event = "    - openat: {proc.name: cat, name: /etc/passwd, flags: O_RDONLY}\n      match: "
+  local tests = tool.write(tool.dir() .. "/third_test.yaml", "- test: two\n  events:\n" .. (event .. "none\n"):rep(2)
+    .. "- test: three\n  events:\n" .. (event .. "none\n"):rep(2) .. event .. "The third\n" .. event .. "none\n")
+  r = tool.run{ falco, "test", tests }
+  tool.check_run(r, r.code == 0, "falco test with scripts: %s", tool.how(r))
+  tests = tool.write(tool.dir() .. "/third_bad_test.yaml", "- test: one\n  rules: third.yaml\n  events:\n" .. event .. "The third\n")
+  r = tool.run{ falco, "test", "-r", tool.dir() .. "/third.yaml", tests }
+  tool.check_run(r, r.code == 1, "falco test of a script that does not emit: %s", tool.how(r))
+
+  -- loaded anew when one of their files changes, with what they keep; a mistake costs the script, not the run
+  local dir2 = tool.dir() .. "/reload"
+  os.execute("mkdir " .. dir2)
+  local function script(word)
+    tool.write(dir2 .. "/a.lua", ("return { open = function() falco.log('notice', '%s ' .. falco.kv.add('n')) end }"):format(word))
+  end
+  script("first")
+  tool.write(dir2 .. "/r.yaml", SEQUENCE:format("r.lua"))
+  tool.write(dir2 .. "/r.lua", "function on_event(evt) end")
+  tool.write(dir2 .. "/falco.yaml", ("engine: {kind: nodriver}\nrules_files: [%s/r.yaml]\nstdout_output: {enabled: true}\n"
+    .. "watch_config_files: true\nscripts_dir: ''\nscripts_state_dir: %s/state\nscripts:\n  - path: %s/a.lua\n    grant: [log, kv]\n")
+    :format(dir2, dir2, dir2))
+  local job = tool.start{ falco, "-c", dir2 .. "/falco.yaml", timeout = 60 }
+  local function says(text)
+    local deadline = tool.now() + 20
+    repeat
+      if (tool.read(job.err_path) or ""):find(text, 1, true) then return true end
+      os.execute("sleep 0.05")
+    until tool.now() > deadline
+    return false
+  end
+  tool.check(says("script 'a': first 1"), "a script at the start: %s", tool.read(job.err_path))
+  os.execute("sleep 0.5")
+  script("second")
+  tool.check(says("script 'a': second 2"), "a script that changed: %s", tool.read(job.err_path))
+  os.execute("sleep 0.5")
+  tool.write(dir2 .. "/a.lua", "return {")
+  tool.check(says("script 'a' is not run: "), "a script that is broken now: %s", tool.read(job.err_path))
+  os.execute("sleep 0.5")
+  script("third")
+  tool.check(says("script 'a': third 3"), "a script that was mended: %s", tool.read(job.err_path))
+  os.execute("sleep 0.5")
+  tool.write(dir2 .. "/r.lua", "function on_event(evt) emit{} end")
+  tool.check(says("1 rule changed (Downloaded file run)"), "the script of a rule that changed: %s", tool.read(job.err_path))
+  os.execute("kill -TERM " .. job.pid)
+  r = tool.wait(job)
+  tool.check_run(r, r.code == 0, "the end of it: %s", tool.how(r))
 end
