@@ -44,7 +44,39 @@ local COUNTER = [[
     end
 ]]
 
+-- On this host: what a rule finds is killed, and a program told of it. Nobody knows how long falco takes to begin.
+local function kills(tool, falco)
+  local uid = tool.run{ "id", "-u" }.out
+  if uid ~= "0\n" or not tool.exists("/sys/kernel/btf/vmlinux") then
+    return tool.skip("killing what a rule finds (needs root and /sys/kernel/btf/vmlinux)")
+  end
+  local dir = tool.dir() .. "/kills"
+  os.execute("mkdir " .. dir .. "; cp /bin/sleep " .. dir .. "/victim")
+  local rules = tool.write(dir .. "/rules.yaml", ([[
+- rule: Victim
+  desc: the program of this test
+  condition: evt.type in (execve, execveat) and evt.rawres = 0 and proc.exepath = %s/victim
+  output: victim %%proc.pid %%proc.name
+  priority: critical
+]]):format(dir))
+  local teller = tool.write(dir .. "/tell.lua", [[
+return { write = function(alert)
+  falco.exec{ "/usr/bin/id", "-u", done = function(r) falco.emit{ rule = "Told", output = "id said " .. r.output:gsub("%s", "") } end }
+end }]])
+  local conf = tool.write(dir .. "/falco.yaml", ("engine: {kind: modern_ebpf}\nstdout_output: {enabled: true}\nscripts_dir: ''\nscripts:\n"
+    .. "  - path: lua/examples/kill.lua\n    grant: [kill, emit]\n    args: {rules: [Victim]}\n"
+    .. "  - path: %s\n    grant: [exec, emit]\n"):format(teller))
+  os.execute(("(for i in 1 2 3 4 5 6; do sleep 1; (%s/victim 8; echo $? >>%s/ends) & done) >/dev/null 2>&1 &"):format(dir, dir))
+  local r = tool.run{ falco, "-c", conf, "-r", rules, "-M", "8", timeout = 60 }
+  tool.check_run(r, r.code == 0, "kill.lua on this host: %s", tool.how(r))
+  tool.check(r.out:find("Critical victim %d+ victim\n") and r.out:find("Notice process %d+ was sent SIGKILL for 'Victim'"),
+    "kill.lua on this host said:\n%s%s", r.out, r.err)
+  tool.check(r.out:find("id said 0", 1, true), "a program that a script runs said:\n%s%s", r.out, r.err)
+  tool.check((tool.read(dir .. "/ends") or ""):find("137"), "how it ended: %s", tostring(tool.read(dir .. "/ends")))
+end
+
 return function(tool, falco)
+  kills(tool, falco)
   local n = 0
   local function replay(capture, config, rules, ...)
     n = n + 1
