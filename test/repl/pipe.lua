@@ -117,7 +117,13 @@ local function closed_reader(tool, falco)
   tool.check(#tool.lines(text) == 3 and not text:find("bug", 1, true), "a reader that goes away: %s", text)
 end
 
+-- docs/REPL.md shows what its sessions give.
+local function docs(tool, falco)
+  local r = tool.run{ "luajit", "docs/repl_session.lua", falco, "--check", timeout = 120 }
+  tool.check_run(r, r.code == 0, "the sessions of docs/REPL.md: %s", tool.how(r))
+end
+
 return {
-  { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures }, { "every command", commands },
+  { "docs/REPL.md", docs }, { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures }, { "every command", commands },
   { "anything", anything }, { "a reader that goes away", closed_reader },
 }
