@@ -114,7 +114,7 @@ end
 local room
 
 function Reader:value(field)
-  if not self.evt then error("the event is gone: its fields can be read in on_event() only", 3) end
+  if not self.evt then error("the event is gone: its fields can be read in on_event() only", 0) end
   room = room or core.ffi.new("char[65536]")
   local value = core.C.alert_fill(self.evt, self:output(field)).values
   if value.type == 0 then return nil end
@@ -151,28 +151,60 @@ end
 
 -- ------------------------------------------------------------------ running
 
-local guarded
+-- What runs now of the user's: is_inside while it is theirs, and not a function of ours that they called; over: why it must end.
+local now = { is_inside = false, over = nil }
+local call
+
+-- The hook: whoever catches its error does not get far.
+local function look()
+  if core.C.interrupts_seen(false) then now.over = now.over or "stopped" end
+  if collectgarbage("count") > MAX_MEMORY then now.over = now.over or TOO_MUCH end
+  if now.over and now.is_inside and debug.getinfo(2, "f").func ~= call then
+    debug.sethook(look, "", 1)
+    error(now.over, 0)
+  end
+end
+
+-- Calls a function of the user's; what pcall() says.
+function call(fn, ...)
+  local was = now.is_inside
+  now.is_inside = true
+  local results = { pcall(fn, ...) }
+  now.is_inside = was
+  return unpack(results, 1, table.maxn(results))
+end
+
+-- Between begin() and finish() the hook is there.
+local function begin()
+  now.over, now.is_inside = nil, false
+  debug.sethook(look, "", STEP)
+end
+
+local function finish()
+  debug.sethook()
+  if now.over then collectgarbage() end
+end
 
 -- Runs a function of the user's: true and what it returns, or false and what went wrong, in one line.
-function guarded(fn, ...)
-  local over
-  local function look()
-    if core.C.interrupts_seen(false) then over = "stopped" end
-    if collectgarbage("count") > MAX_MEMORY then over = over or TOO_MUCH end
-    if over and debug.getinfo(2, "f").func ~= guarded then
-      debug.sethook(look, "", 1)        -- whoever catches this does not get far
-      error(over, 0)
-    end
-  end
-  debug.sethook(look, "", STEP)
-  local results = { pcall(fn, ...) }
-  debug.sethook()
-  if over then
-    collectgarbage()
-    return false, over
-  end
+local function guarded(fn, ...)
+  begin()
+  local results = { call(fn, ...) }
+  finish()
+  if now.over then return false, now.over end
   if not results[1] then return false, error_text(results[2]) end
   return true, unpack(results, 2, table.maxn(results))
+end
+
+-- A function of ours for their programs: the hook leaves it alone.
+local function lent(fn)
+  return function(...)
+    local was = now.is_inside
+    now.is_inside = false
+    local results = { pcall(fn, ...) }
+    now.is_inside = was
+    if not results[1] then error(results[2], 0) end
+    return unpack(results, 2, table.maxn(results))
+  end
 end
 
 local function copy(t)
@@ -183,13 +215,14 @@ end
 
 -- Conditions of the user's program: their mistakes are errors of it.
 local function hits_of(session, text)
-  if type(text) ~= "string" then error("find() and count() want a condition, as a text", 3) end
-  if not session.scan then error("there is no capture", 3) end
+  if type(text) ~= "string" then error("find() and count() want a condition, as a text", 0) end
+  if not session.scan then error("there is no capture", 0) end
+  if session.is_visiting then error("find() and count() are not for on_event(): call them before, or in on_end()", 0) end
   local diags = diag.new()
   local made = session:condition(text, diags)
-  if not made then error(diags:sorted()[1].message, 3) end
+  if not made then error(diags:sorted()[1].message, 0) end
   local hits, message = session.scan:find(made, { progress = function() return not core.C.interrupts_seen(false) end })
-  if not hits then error(message, 3) end
+  if not hits then error(message, 0) end
   return hits
 end
 
@@ -201,28 +234,30 @@ local function environment(session)
   end
   env.string.dump = nil
   env._G = env
-  function env.print(...)
+  env.print = lent(function(...)
     local parts = {}
     for i = 1, select("#", ...) do
       local value = select(i, ...)
       parts[i] = type(value) == "string" and show.value(value) or inspect(value, 0)
     end
     session.out:line(table.concat(parts, "  "))
-  end
-  function env.count(text) return hits_of(session, text).count end
-  function env.find(text) return hits_of(session, text):list(MAX_LIST) end
-  function env.event(num)
-    if type(num) ~= "number" or not session.scan then error("event() wants the number of an event, and a capture", 2) end
+  end)
+  env.count = lent(function(text) return hits_of(session, text).count end)
+  env.find = lent(function(text) return hits_of(session, text):list(MAX_LIST) end)
+  env.event = lent(function(num)
+    if type(num) ~= "number" or not session.scan then error("event() wants the number of an event, and a capture", 0) end
+    if session.is_visiting then error("event() is not for on_event(): call it before, or in on_end()", 0) end
     local at, message = session.scan:at(num)
-    if not at then error(message, 2) end
+    if not at then error(message, 0) end
     local reader = new_reader(core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free))
-    return event_object(function(field)
+    return event_object(lent(function(field)
+      if session.is_visiting then error("event() is not for on_event(): call it before, or in on_end()", 0) end
       local kind = reader:output(field) and reader.kinds[field]
-      local now = session.scan:at(num)
-      local text = now and now:value(field)
+      local there = session.scan and session.scan:at(num)
+      local text = there and there:value(field)
       return text and converted(text, kind)
-    end, function(field) return reader:output(field) ~= false end, "")
-  end
+    end), lent(function(field) return reader:output(field) ~= false end), "")
+  end)
   session.lua = env
   return env
 end
@@ -252,25 +287,32 @@ local function chosen(session, nums, times, looked, seconds)
   return hits
 end
 
+-- Hits of what on_event() returned true for, and a message if it failed.
 local function over_captures(session, on_event)
   local ruleset = core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
   local reader = new_reader(ruleset)
-  local evt = event_object(function(field) return reader:value(field) end, function(field) return reader:output(field) ~= false end, "")
-  local nums, times, first, looked = {}, {}, nil, 0
+  local evt = event_object(lent(function(field) return reader:value(field) end), lent(function(field) return reader:output(field) ~= false end), "")
+  local nums, times, first, looked, failed = {}, {}, nil, 0, nil
   local opts, began = session:pass("running"), core.C.sys_now_ns()
   opts.ruleset = ruleset
-  local ok, message = guarded(function()
-    return session.scan:visit(nil, function(raw, head, num)
-      reader.evt, looked = raw, looked + 1
-      local ts = tonumber(head.ts) / 1e9
-      first = first or ts
-      if on_event(evt) and #nums < MAX_LIST then
-        nums[#nums + 1], times[#times + 1] = num, ts - first
-      end
-    end, opts)
-  end)
+  begin()
+  session.is_visiting = true
+  local n, message = session.scan:visit(nil, function(raw, head, num)
+    reader.evt, looked = raw, looked + 1
+    local ok, chosen_one = call(on_event, evt)
+    if not ok or now.over then
+      failed = now.over or error_text(chosen_one)
+      return false
+    end
+    local ts = tonumber(head.ts) / 1e9
+    first = first or ts
+    if chosen_one and #nums < MAX_LIST then nums[#nums + 1], times[#times + 1] = num, ts - first end
+  end, opts)
+  session.is_visiting = false
+  finish()
   reader.evt = nil
-  session:passed(opts, not ok and message ~= "stopped" and message or nil)
+  session:passed(opts, not n and message or nil)
+  if failed and failed ~= "stopped" then session.out:error(failed) end
   return chosen(session, nums, times, looked, tonumber(core.C.sys_now_ns() - began) / 1e9)
 end
 
