@@ -34,7 +34,7 @@
 --             opts.limit: events listed (20)
 --   s:why(cond, num) -> tree (why.lua), or nil and a message
 -- The state when an event has happened:
---   local at, message = s:at(num)    at.evt, at.head, at.num, at.engine; the next s:at() or at:close() ends it
+--   local at, message = s:at(num, opts)    at.evt, at.head, at.num, at.engine; the next s:at() or at:close() ends it
 --   at:fields() -> { {name =, value =}, ... }               all that are not missing; opts.ruleset as above
 --   at:params() -> { {name =, value =}, ... }               at:value("proc.name") -> text, or nil: missing; nil, message
 --   at:thread(tid) -> row or nil                            at:processes() -> rows, by pid; each has .children (pids)
@@ -58,7 +58,7 @@ local M = {}
 local Scan, Hits, At = {}, {}, {}
 Scan.__index, Hits.__index, At.__index = Scan, Hits, At
 
-local SLICE = 262144          -- events between two words of progress
+local FIRST_SLICE, SLICE = 4096, 262144           -- events between two words of progress: at first, and at most
 local MAX_DISTINCT = 100000
 local MAX_TALLIED, MISSING = 16, 4294967295
 local DEFAULT_BYTES = 1073741824
@@ -132,20 +132,34 @@ local function run_pass(s, spec, opts, visit, done)
   local pass = C.past_pass_new(s.past, asked, err)
   if pass == nil then return nil, core.message(err) end
   local count, result, message = ffi.new("struct past_count"), nil, nil
+  local progress, slice, left, last = opts and opts.progress, FIRST_SLICE, FIRST_SLICE, C.sys_now_ns()
+
+  -- Events differ in what they cost: slices become such that somebody who waits is heard soon.
+  local function ask()
+    local now = C.sys_now_ns()
+    local took = tonumber(now - last)
+    slice = took > 1e8 and math.max(64, math.floor(slice / 4)) or took < 3e7 and math.min(SLICE, slice * 2) or slice
+    left, last = slice, now
+    if not progress then return end
+    C.past_pass_count(pass, count)
+    if progress(count.progress) == false then result = false end
+  end
+
   local ok, trouble = pcall(function()
     while result == nil and not message do
-      local r = C.past_pass_go(pass, SLICE, err)
+      local r = C.past_pass_go(pass, slice, err)
       if r == C.NEXT_EVENT then
         if visit(pass) == false then result = false end
+        left = left - 1
+        if left == 0 then ask() end
       elseif r == C.NEXT_END then
         result = true
       elseif r < 0 then
         message = core.message(err)
       elseif r == C.NEXT_STOPPED then
         result = false
-      elseif opts and opts.progress then
-        C.past_pass_count(pass, count)
-        if opts.progress(count.progress) == false then result = false end
+      else
+        ask()
       end
     end
     C.past_pass_count(pass, count)
@@ -536,7 +550,7 @@ local function step(s, reader)
   end
 end
 
-function Scan:at(num)
+function Scan:at(num, opts)
   if self.cursor and self.cursor.num > num then self.cursor:close() end
   local at = self.cursor
   if not at then
@@ -546,8 +560,14 @@ function Scan:at(num)
     self.cursor = at
   end
   at:use(nil)
+  local left = FIRST_SLICE
   while at.num < num do
     local go, message = step(self, at.reader)
+    left = left - 1
+    if left == 0 and go then
+      left = FIRST_SLICE
+      if opts and opts.progress and opts.progress(at.num / num) == false then go, message = nil, "stopped" end
+    end
     if not go then
       at:close()
       return nil, message or ("there is no event %d"):format(num)

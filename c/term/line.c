@@ -253,7 +253,8 @@ static unsigned char on_complete(EditLine *el, wint_t key)
 	return CC_NORM;
 }
 
-/* Reads up to the mark behind a paste. Characters that would be keys become blanks. Returns how many there are. */
+/* Reads up to the mark behind a paste. Characters that would be keys become blanks. Returns how many there are; more than `room`:
+ * not all were kept. */
 static size_t read_paste(struct line *l, wchar_t *out, size_t room)
 {
 	static const wchar_t mark[] = L"\033[201~";
@@ -267,7 +268,8 @@ static size_t read_paste(struct line *l, wchar_t *out, size_t room)
 		}
 		seen = c == mark[0];
 		if (!seen && n < room)
-			out[n++] = c < 32 || c == 127 ? L' ' : c;
+			out[n] = c < 32 || c == 127 ? L' ' : c;
+		n += !seen && n <= room;
 	}
 	return n;
 }
@@ -283,12 +285,14 @@ static unsigned char on_paste(EditLine *el, wint_t key)
 	if (!text)
 		return CC_ERROR;
 	n = read_paste(l, text, MAX_CHARS);
+	if (n > MAX_CHARS)
+		n = 0;			/* half of a condition would be another one */
 	while (n > 0 && text[n - 1] == L' ')
 		n--;			/* the end of the last line is no reason for a blank */
 	text[n] = L'\0';
 	if (n > 0 && has_room(l, n))
 		el_winsertstr(el, text);
-	else if (n > 0)
+	else
 		n = 0;
 	free(text);
 	return n > 0 ? CC_REFRESH : CC_REFRESH_BEEP;

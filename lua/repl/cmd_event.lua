@@ -86,12 +86,12 @@ local function state_at(session, num)
     local opts = session:pass("reading")
     session.scan:find(session:everything(), opts)
     session:passed(opts)
+    if opts.progress.stopped then return nil end
   end
-  local at, message = session.scan:at(num or session.scan.events)
-  if not at then
-    session.out:error(message)
-    return nil
-  end
+  local opts = session:pass("reading")
+  local at, message = session.scan:at(num or session.scan.events, opts)
+  session:passed(opts, not opts.progress.stopped and message or nil)
+  if not at then return nil end
   return at
 end
 

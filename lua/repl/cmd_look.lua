@@ -83,16 +83,17 @@ end
 local function hist_texts(session, field, hits)
   local rows = counted(session, field, hits)
   if not rows then return end
-  local cells, out = {}, session.out
+  local cells, out, opts = {}, session.out, session:pass("looking")
   for i = 1, math.min(SHOWN, #rows) do
     local value = rows[i][1]
     local text = value and ("%s = %s"):format(field, require("rules.grammar").quote(value)) or ("not %s exists"):format(field)
     local made = session:condition(text, require("diag").new())
-    local found = made and session.scan:find(made)
+    local found = made and session.scan:find(made, opts)
     local bars = found and spark.bars((hits and found:minus(found:minus(hits)) or found):timeline(BINS)) or ""
     cells[i] = { spark.count(rows[i].count), "|" .. bars .. "|", cell(value) }
-    if require("core").C.interrupts_seen(false) then break end
+    if opts.progress.stopped then break end
   end
+  session:passed(opts)
   out:text(tables.render{ heads = { "events", "each " .. spark.duration((session.scan.seconds or 0) * 1e9 / BINS), field }, rows = cells,
     right = { true }, width = out.width, paint = function(i, s) return i == 0 and out:paint("bold", s) or i == 2 and out:paint("cyan", s) or s end }
     .. tail(session, rows))

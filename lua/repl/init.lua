@@ -48,6 +48,7 @@ function M.run(config, options)
   out.is_interactive = out.is_terminal and core.C.sys_isatty(0)
   local s = session.new(config, options, out)
   if not s:load_rules() and #options.rules > 0 then return 1 end
+  out.errors = 0                        -- mistakes in the rules of this host are not the user's
   if #options.captures > 0 and not s:open(options.captures) then return 1 end
   rules.jit_options()
   local reader, message = line.new(s)
