@@ -9,6 +9,7 @@ local commands = require("repl.commands")
 local core = require("core")
 local find = require("repl.find")
 local line = require("repl.line")
+local lua = require("repl.cmd_lua")
 local rules = require("rules")
 local session = require("repl.session")
 local show = require("repl.show")
@@ -20,7 +21,7 @@ local function obey(s, text)
   if text:find("^%s*$") then return find.more(s) end
   if text:find("^%s*#") then return end
   if text:find("^%s*:") then return commands.run(s, text) end
-  if require("repl.cmd_lua").is_lua(text) then return require("repl.cmd_lua").run(s, text) end
+  if lua.is_lua(text) then return lua.run(s, text) end
   local made = s:compile(text)
   if made then find.run(s, made) end
 end

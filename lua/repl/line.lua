@@ -7,6 +7,7 @@
 local complete = require("repl.complete")
 local core = require("core")
 local files = require("files")
+local lua = require("repl.cmd_lua")
 local show = require("repl.show")
 local syntax = require("repl.syntax")
 local tables = require("repl.table")
@@ -18,7 +19,7 @@ local MAX_LINES = 1000                 -- that one condition may go over
 local MAX_SHOWN = 200                  -- candidates that Tab lists
 
 local function is_open(text)
-  if text:find("^%s*:lua%s") or require("repl.cmd_lua").is_lua(text) then return require("repl.cmd_lua").is_open(text) end
+  if text:find("^%s*:lua%s") or lua.is_lua(text) then return lua.is_open(text) end
   return syntax.is_open(text)
 end
 
@@ -202,6 +203,7 @@ function Terminal:read()
       return self:read()
     end
     text = text .. "\n" .. more
+    if more:find("^%s*$") and not lua.is_lua(text) then break end      -- enough: the compiler says what is missing
   end
   if text then self:remember(text) end
   return text

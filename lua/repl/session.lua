@@ -33,6 +33,12 @@ end
 -- ------------------------------------------------------------------ captures
 
 function Session:open(paths)
+  for _, path in ipairs(paths) do
+    if path == "-" then
+      self.out:error("a capture cannot be standard input here: that is where lines come from")
+      return false
+    end
+  end
   local made, message = scan.open{ files = paths, config = self.config }
   if not made then
     self.out:error(message)
