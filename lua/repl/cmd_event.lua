@@ -10,10 +10,6 @@ local NEAR_SHOWN = 40
 local MAX_FIELD = 400                 -- bytes of a value that :ev shows
 local MAX_FDS = 200
 
-local function bold_head(out)
-  return function(i, s) return i == 0 and out:paint("bold", s) or s end
-end
-
 -- A number of an event, or nil after saying that it is none.
 local function event_number(session, text)
   local n = tonumber((text:gsub(",", "")))
@@ -73,7 +69,8 @@ local function near(session, name)
   local cells = {}
   for i, leaf in ipairs(found.by_leaf) do cells[i] = { spark.count(leaf.count), show.value(leaf.text) } end
   out:line(("%s events failed by one comparison alone"):format(spark.count(found.count)))
-  out:write(tables.render{ heads = { "events", "comparison" }, rows = cells, right = { true }, width = out.width, paint = bold_head(out) })
+  out:write(tables.render{ heads = { "events", "comparison" }, rows = cells, right = { true }, width = out.width,
+    paint = out:painter() })
 end
 
 -- ------------------------------------------------------------------ :ev
@@ -147,7 +144,8 @@ local function fds_text(session, list)
     local fd = list[i]
     rows[i] = { tostring(fd.fd), fd.type or "", show.value(fd.name ~= "" and fd.name or fd.raw) }
   end
-  local text = tables.render{ heads = { "fd", "type", "name" }, rows = rows, right = { true }, width = out.width, paint = bold_head(out) }
+  local text = tables.render{ heads = { "fd", "type", "name" }, rows = rows, right = { true }, width = out.width,
+    paint = out:painter() }
   if #list > MAX_FDS then text = text .. ("%d more\n"):format(#list - MAX_FDS) end
   return text
 end
@@ -161,7 +159,8 @@ local function event(session, text)
   local tid = tonumber(at.head.tid)
   local params = at:params()
   local parts = {
-    out:paint("bold", ("event %d: %s of %s (%d) at %s"):format(num, at:value("evt.type") or "?", show.value(at:value("proc.name") or "?"), tid,
+    out:paint("bold", ("event %d: %s of %s (%d) at %s"):format(num, at:value("evt.type") or "?",
+      show.value(at:value("proc.name") or "?"), tid,
       at:value("evt.time") or "?")), "\n",
     out:paint("bold", "parameters"), "\n", #params > 0 and two_columns(session, params, 2) or "  none\n",
     out:paint("bold", "fields, those that are not missing"), "\n", fields_text(session, at),
@@ -219,11 +218,12 @@ local function processes(session, text)
   for i, pair in ipairs(tree_rows(at:processes())) do
     local row, depth = pair[1], math.min(pair[2], 20)
     local name = row.cmdline ~= "" and row.cmdline or row.exepath
-    cells[i] = { tostring(row.pid), owner_of(row), tostring(row.threads), tostring(row.fds), row.container ~= "" and row.container or "",
+    cells[i] = { tostring(row.pid), owner_of(row), tostring(row.threads), tostring(row.fds),
+      row.container ~= "" and row.container or "",
       ("  "):rep(depth) .. show.value(name ~= "" and name or "?") .. (row.is_dead and " (ended)" or "") }
   end
   out:text(tables.render{ heads = { "pid", "uid", "threads", "fds", "container", "command" }, rows = cells,
-    right = { true, true, true, true }, width = out.width, paint = bold_head(out) }
+    right = { true, true, true, true }, width = out.width, paint = out:painter() }
     .. out:paint("dim", ("%d processes when event %d had happened"):format(#cells, at.num)))
 end
 
@@ -248,10 +248,13 @@ end
 return {
   { name = "why", args = "[RULE] N", wants = "rule", help = "why the condition at hand, or a rule, holds for event N or does not",
     fn = explain_event },
-  { name = "near", args = "[RULE]", wants = "rule", help = "events that fail a rule, or the condition at hand, by one comparison alone",
+  { name = "near", args = "[RULE]", wants = "rule",
+    help = "events that fail a rule, or the condition at hand, by one comparison alone",
     fn = near },
-  { name = "ev", args = "N", help = "all about event N: parameters, fields, the process with its ancestors, descriptors", fn = event },
-  { name = "ps", args = "[N]", help = "the processes when event N had happened; without N the last event that was looked at, or the end",
+  { name = "ev", args = "N", help = "all about event N: parameters, fields, the process with its ancestors, descriptors",
+    fn = event },
+  { name = "ps", args = "[N]",
+    help = "the processes when event N had happened; without N the last event that was looked at, or the end",
     fn = processes },
   { name = "fds", args = "PID [N]", help = "the descriptors of a process, at the same time", fn = descriptors },
 }

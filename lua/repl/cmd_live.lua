@@ -106,7 +106,8 @@ local function live(session, text)
   made = made or session.last and session.last.made
   if not made then return out:error(":live wants a condition; there is none at hand") end
   local diags = require("diag").new()
-  local plan = rules.output{ text = "*%" .. table.concat(find.columns_for(session, made), " %"), ruleset = made.ruleset, diag = diags,
+  local plan = rules.output{ text = "*%" .. table.concat(find.columns_for(session, made), " %"), ruleset = made.ruleset,
+    diag = diags,
     name = "columns" }
   if not plan then return out:diagnostics(diags) end
   local eng, message = run.open_engine(live_config(session), nil, { seconds = seconds })

@@ -32,7 +32,8 @@ end
 
 local function tail(session, rows)
   local text = ("%s different values of %s events"):format(spark.count(rows.distinct), spark.count(rows.events))
-  if rows.left_out > 0 then text = text .. ("; %s events with still others are not counted"):format(spark.count(rows.left_out)) end
+  if rows.left_out > 0 then text = text
+    .. ("; %s events with still others are not counted"):format(spark.count(rows.left_out)) end
   return session.out:paint("dim", text)
 end
 
@@ -43,11 +44,12 @@ local function top(session, text)
   local cells, out = {}, session.out
   for i = 1, math.min(session.page or SHOWN, #rows) do
     local row = rows[i]
-    cells[i] = { spark.count(row.count), ("%.1f %%"):format(row.count / rows.events * 100), spark.bar(row.count, rows[1].count, 20),
+    cells[i] = { spark.count(row.count), ("%.1f %%"):format(row.count / rows.events * 100), spark.bar(row.count,
+      rows[1].count, 20),
       cell(row[1]) }
   end
   out:text(tables.render{ heads = { "events", "share", "", field }, rows = cells, right = { true, true }, width = out.width,
-    paint = function(i, s) return i == 0 and out:paint("bold", s) or i == 3 and out:paint("cyan", s) or s end } .. tail(session, rows))
+    paint = out:painter{ [3] = "cyan" } } .. tail(session, rows))
 end
 
 local function uniq(session, text)
@@ -58,7 +60,7 @@ local function uniq(session, text)
   local cells, out = {}, session.out
   for i, row in ipairs(rows) do cells[i] = { spark.count(row.count), cell(row[1]) } end
   out:text(tables.render{ heads = { "events", field }, rows = cells, right = { true }, width = out.width,
-    paint = function(i, s) return i == 0 and out:paint("bold", s) or s end } .. tail(session, rows))
+    paint = out:painter() } .. tail(session, rows))
 end
 
 -- ------------------------------------------------------------------ :hist
@@ -74,7 +76,7 @@ local function hist_numbers(session, field, numbers)
     rows[i] = { number_text(bin.from), number_text(bin.to), spark.count(bin.count), spark.bar(bin.count, most, BINS) }
   end
   out:text(tables.render{ heads = { field .. " from", "to", "events", "" }, rows = rows, right = { true, true, true },
-    width = out.width, paint = function(i, s) return i == 0 and out:paint("bold", s) or i == 4 and out:paint("cyan", s) or s end }
+    width = out.width, paint = out:painter{ [4] = "cyan" } }
     .. out:paint("dim", ("%s values, %s missing; mean %s"):format(spark.count(numbers.count), spark.count(numbers.missing),
       number_text(numbers.sum / math.max(numbers.count, 1)))))
 end
@@ -94,8 +96,9 @@ local function hist_texts(session, field, hits)
     if opts.progress.stopped then break end
   end
   session:passed(opts)
-  out:text(tables.render{ heads = { "events", "each " .. spark.duration((session.scan.seconds or 0) * 1e9 / BINS), field }, rows = cells,
-    right = { true }, width = out.width, paint = function(i, s) return i == 0 and out:paint("bold", s) or i == 2 and out:paint("cyan", s) or s end }
+  out:text(tables.render{ heads = { "events", "each " .. spark.duration((session.scan.seconds or 0) * 1e9 / BINS), field },
+    rows = cells,
+    right = { true }, width = out.width, paint = out:painter{ [2] = "cyan" } }
     .. tail(session, rows))
 end
 

@@ -84,7 +84,8 @@ end
 
 local KINDS = {}
 local function converted(text, kind)
-  if KINDS[kind] == nil then KINDS[kind] = kind == "BOOL" and "bool" or (kind:find("INT") or kind:find("^FD")) and "number" or false end
+  if KINDS[kind] == nil then KINDS[kind] = kind == "BOOL" and "bool" or (kind:find("INT") or kind:find("^FD")) and "number"
+    or false end
   if KINDS[kind] == "bool" then return text == "true" end
   return KINDS[kind] == "number" and tonumber(text) or text
 end
@@ -229,7 +230,8 @@ end
 local function environment(session)
   if session.lua then return session.lua end
   local env = { string = copy(string), table = copy(table), math = copy(math), bit = copy(bit) }
-  for _, name in ipairs{ "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type", "unpack" } do
+  for _, name in ipairs{ "assert", "error", "ipairs", "next", "pairs", "pcall", "select", "tonumber", "tostring", "type",
+    "unpack" } do
     env[name] = _G[name]
   end
   env.string.dump = nil
@@ -291,7 +293,8 @@ end
 local function over_captures(session, on_event)
   local ruleset = core.ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
   local reader = new_reader(ruleset)
-  local evt = event_object(lent(function(field) return reader:value(field) end), lent(function(field) return reader:output(field) ~= false end), "")
+  local evt = event_object(lent(function(field) return reader:value(field) end),
+    lent(function(field) return reader:output(field) ~= false end), "")
   local nums, times, first, looked, failed = {}, {}, nil, 0, nil
   local opts, began = session:pass("running"), core.C.sys_now_ns()
   opts.ruleset = ruleset
@@ -352,9 +355,10 @@ function M.run(session, text)
 end
 
 M.rows = {
-  { name = "lua", args = "EXPR", wants = "lua", help = "Lua: an expression, or statements; a line that begins with function or local is Lua too",
-    more = 'Over all events runs  function on_event(evt) ... end : evt.proc.name or evt["proc.aname[2]"] is the value of a field,\n'
-      .. 'or nil; events for which it returns true are shown. After the last one on_end() runs, if there is one.\n'
+  { name = "lua", args = "EXPR", wants = "lua",
+    help = "Lua: an expression, or statements; a line that begins with function or local is Lua too",
+    more = 'Over all events runs  function on_event(evt) ... end : evt.proc.name or evt["proc.aname[2]"] is the value of a\n'
+      .. 'field, or nil; events for which it returns true are shown. After the last one on_end() runs, if there is one.\n'
       .. 'find("CONDITION") is a table of numbers of events, count("CONDITION") how many, event(N) one event.',
     fn = M.run },
 }

@@ -135,7 +135,8 @@ local function explain(session, text)
 end
 
 return {
-  { name = "rules", args = "[TEXT]", wants = "rule", help = "list the rules, or those with TEXT in their names", fn = rules_table },
+  { name = "rules", args = "[TEXT]", wants = "rule", help = "list the rules, or those with TEXT in their names",
+    fn = rules_table },
   { name = "rule", args = "NAME", wants = "rule", help = "show a rule", fn = rule },
   { name = "macro", args = "[NAME]", wants = "macro", help = "show a macro, or all", fn = macro },
   { name = "list", args = "[NAME]", wants = "list", help = "show a list, or all", fn = list },

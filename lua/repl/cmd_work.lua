@@ -101,7 +101,9 @@ local function save(session, text)
   local old, why = "", nil
   if kind ~= "missing" then old, why = files.read(path) end
   if not old then return session.out:error(("%s: %s"):format(path, why)) end
-  if old ~= "" and has_rule(old, name) then return session.out:error(("%s has a rule '%s' already"):format(path, show.value(name))) end
+  if old ~= "" and has_rule(old, name) then
+    return session.out:error(("%s has a rule '%s' already"):format(path, show.value(name)))
+  end
   local added = (old ~= "" and (old:sub(-1) == "\n" and "\n" or "\n\n") or "") .. rule_text(made, name)
   if not is_good(session, path, old .. added) then return end
   local message = append(path, added)
@@ -143,7 +145,8 @@ local function diff(session, text)
   local only_a, only_b = in_a:minus(in_b), in_b:minus(in_a)
   local out = session.out
   local function one(mark, hits, name)
-    out:line(("%s %s events: only %s"):format(out:paint(mark == "<" and "yellow" or "cyan", mark), spark.count(hits.count), show.value(name)))
+    out:line(("%s %s events: only %s"):format(out:paint(mark == "<" and "yellow" or "cyan", mark), spark.count(hits.count),
+      show.value(name)))
   end
   local page = session.page or 20
   local nums, mark = {}, {}
@@ -213,8 +216,8 @@ local function chosen_rules(session, text)
   local list = {}
   for _, rule in ipairs(session.rules.rules) do
     if rule.enabled and (text == "" or rule.name:lower():find(text:lower(), 1, true)) then
-      list[#list + 1] = { name = rule.name, made = session.conditions:of_rule(session.rules, rule), evaluated = 0, matched = 0, timed = 0,
-        ns = 0 }
+      list[#list + 1] = { name = rule.name, made = session.conditions:of_rule(session.rules, rule),
+        evaluated = 0, matched = 0, timed = 0, ns = 0 }
     end
   end
   return list
@@ -246,7 +249,7 @@ local function cost(session, text)
   session:passed(opts, message)
   if not ok then return end
   out:text(tables.render{ heads = { "evaluations", "ns", "time", "share", "matches", "rule" }, rows = cost_rows(list),
-    right = { true, true, true, true, true }, width = out.width, paint = function(i, s) return i == 0 and out:paint("bold", s) or s end }
+    right = { true, true, true, true, true }, width = out.width, paint = out:painter() }
     .. out:paint("dim", "each rule on its own, over all events of its types; the gate asks far fewer"))
 end
 
@@ -290,7 +293,9 @@ local function write(session, path)
   local sum = 0
   for i, from in ipairs(session.paths) do
     local to = #session.paths == 1 and path or ("%s.%d"):format(path, i)
-    if files.kind(to) ~= "missing" then return session.out:error(("%s is there already; remove it first, or choose another name"):format(to)) end
+    if files.kind(to) ~= "missing" then
+      return session.out:error(("%s is there already; remove it first, or choose another name"):format(to))
+    end
     local n, message = write_one(session, made, from, to)
     if not n then return session.out:error(message) end
     sum = sum + n
@@ -300,11 +305,15 @@ local function write(session, path)
 end
 
 return {
-  { name = "save", args = "NAME FILE", wants = "save", help = "append the condition at hand to a rules file, as a rule with an output",
+  { name = "save", args = "NAME FILE", wants = "save",
+    help = "append the condition at hand to a rules file, as a rule with an output",
     fn = save },
-  { name = "diff", args = "A | B", wants = "diff", help = "events that one of two conditions or rules matches, and the other does not",
+  { name = "diff", args = "A | B", wants = "diff",
+    help = "events that one of two conditions or rules matches, and the other does not",
     more = "A and B may also stand in quotes; one alone is compared with the condition at hand.", fn = diff },
-  { name = "cost", args = "[TEXT]", wants = "rule", help = "evaluations and ns of each rule, or of those with TEXT in their names",
+  { name = "cost", args = "[TEXT]", wants = "rule",
+    help = "evaluations and ns of each rule, or of those with TEXT in their names",
     fn = cost },
-  { name = "write", args = "FILE", wants = "file", help = "write the matching events of the condition at hand to a new capture", fn = write },
+  { name = "write", args = "FILE", wants = "file",
+    help = "write the matching events of the condition at hand to a new capture", fn = write },
 }

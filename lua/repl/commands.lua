@@ -3,7 +3,8 @@
 --
 --   { name =, args =, wants =, help =, fn = }
 --     args    for people, as in ":why [RULE] N"
---     wants   what completion offers behind it: "condition" "field" "rule" "macro" "list" "file" "command" "columns"; nil: nothing
+--     wants   what completion offers behind it: "condition" "field" "rule" "macro" "list" "file" "command" "columns"; nil:
+--     nothing
 --     fn(session, text)   text: what stands behind the name, without blanks around it
 --
 --   commands.rows, commands.find(word) -> row, or nil and a message
@@ -12,7 +13,8 @@ local diag = require("diag")
 
 local M = {}
 
-local MODULES = { "repl.cmd_event", "repl.cmd_look", "repl.cmd_rules", "repl.cmd_work", "repl.cmd_live", "repl.cmd_lua", "repl.cmd_basic" }
+local MODULES = { "repl.cmd_event", "repl.cmd_look", "repl.cmd_rules", "repl.cmd_work", "repl.cmd_live", "repl.cmd_lua",
+  "repl.cmd_basic" }
 
 local rows
 function M.rows()
@@ -50,7 +52,8 @@ function M.find(word)
   local names = {}
   for i, row in ipairs(M.rows()) do names[i] = row.name end
   local near = diag.suggest(word, names)
-  return nil, ("there is no command ':%s'%s"):format(word, near and (" (did you mean ':%s'?)"):format(near) or "; :help lists them")
+  return nil, ("there is no command ':%s'%s"):format(word, near and (" (did you mean ':%s'?)"):format(near)
+    or "; :help lists them")
 end
 
 function M.run(session, line)

@@ -26,7 +26,8 @@ local function draw(self, fraction, now)
   local out = self.out
   fraction = math.max(0, math.min(fraction, 1))
   local full = math.floor(fraction * COLUMNS)
-  local text = ("%s %s%s %3d %%  %s"):format(self.what, ("█"):rep(full), ("░"):rep(COLUMNS - full), math.floor(fraction * 100),
+  local text = ("%s %s%s %3d %%  %s"):format(self.what, ("█"):rep(full), ("░"):rep(COLUMNS - full),
+    math.floor(fraction * 100),
     spark.duration(now - self.began))
   out:write("\r" .. text .. "\27[K")
   out:flush()

@@ -27,7 +27,8 @@ local Session = {}
 Session.__index = Session
 
 function M.new(config, options, out)
-  return setmetatable({ config = config, options = options, out = out, paths = {}, names = {}, seen = {}, extra_rules = {}, conditions = scan.conditions }, Session)
+  return setmetatable({ config = config, options = options, out = out, paths = {}, names = {}, seen = {}, extra_rules = {},
+    conditions = scan.conditions }, Session)
 end
 
 -- ------------------------------------------------------------------ captures
@@ -193,7 +194,8 @@ end
 function Session:named_or_say(list, kind, name)
   local item, like = M.named(list, name)
   if item then return item end
-  self.out:error(("there is no %s '%s'%s"):format(kind, show.value(name), like and (" (did you mean '%s'?)"):format(show.value(like)) or ""))
+  self.out:error(("there is no %s '%s'%s"):format(kind, show.value(name),
+    like and (" (did you mean '%s'?)"):format(show.value(like)) or ""))
   return nil
 end
 

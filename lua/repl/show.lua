@@ -5,6 +5,7 @@
 --   out:line("text")            one line of ours
 --   out:text(text)              several; a pager is asked on a terminal that has no room for them
 --   out:paint("bold", "text")   the same text, between colours if there are any
+--   out:painter({ [2] = "cyan" })   colours for the columns of a table
 --   out:error("text")           a mistake of the user, in one line; counted
 --   out:diagnostics(diags)      the compiler's; errors are counted
 --   out.width                   columns of the terminal; nil: there is none
@@ -41,6 +42,14 @@ end
 
 function Out:paint(name, s)
   return self.has_colour and s ~= "" and console.paints[name] .. s .. console.paints.off or s
+end
+
+-- For table.render(): heads are bold, columns of the map have its colours.
+function Out:painter(map)
+  return function(i, s)
+    local name = i == 0 and "bold" or map and map[i]
+    return name and self:paint(name, s) or s
+  end
 end
 
 function Out:write(s)

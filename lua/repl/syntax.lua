@@ -95,7 +95,7 @@ end
 
 -- ------------------------------------------------------------------ colours
 
-local PLAIN, BOLD, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN = 0, 1, 31, 32, 33, 34, 35, 36
+local PLAIN, BOLD, GREEN, YELLOW, BLUE, MAGENTA, CYAN = 0, 1, 32, 33, 34, 35, 36
 local LOGIC = { ["and"] = MAGENTA, ["or"] = MAGENTA, ["not"] = MAGENTA, exists = YELLOW }
 
 local operators
@@ -153,7 +153,5 @@ function M.coloured(text, names)
   end
   return table.concat(out) .. text:sub(last)
 end
-
-M.RED = RED
 
 return M

@@ -2,7 +2,8 @@
 -- Rows of text as an aligned table. Columns are as wide as what stands in them, in columns of a terminal: a name of Chinese
 -- characters takes two for each.
 --
---   table.render{ heads = { "evt.num", ... }, rows = { { "1", ... }, ... }, right = { [1] = true }, width = 80, paint = function }
+--   table.render{ heads = { "evt.num", ... }, rows = { { "1", ... }, ... }, right = { [1] = true }, width = 80,
+--                 paint = function }
 --
 -- width: what does not fit is cut, the widest columns first; nil: only what is longer than anybody wants to look at is cut.
 -- The last column is never padded. paint(i, text): the text of column i in colours; i = 0: a head.

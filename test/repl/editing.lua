@@ -20,7 +20,8 @@ local function open(tool, falco, terminal, opts)
   local env = { HOME = opts.home or dir, XDG_STATE_HOME = "", PAGER = "cat" }
   for name, value in pairs(opts.env or {}) do env[name] = value end
   local rules = tool.write(dir .. "/rules.yaml", RULES)
-  local t = terminal.open(("%s repl %s -r %s"):format(falco, opts.capture or CAPTURE, rules), { env = env, columns = opts.columns, rows = opts.rows })
+  local t = terminal.open(("%s repl %s -r %s"):format(falco, opts.capture or CAPTURE, rules), { env = env,
+    columns = opts.columns, rows = opts.rows })
   t:expect("falco> *$", "the prompt")
   return t
 end
@@ -41,8 +42,10 @@ local function completion(tool, falco, terminal)
     { "proc.na", "falco> proc%.name *$" }, { "proc.name = cu", "falco> proc%.name = curl *$" },
     { "evt.arg[filena", "falco> evt%.arg%[filename%] *$" }, { "proc.name starts", "falco> proc%.name startswith *$" },
     { "a_sh", "falco> a_shell_of_test *$" }, { "proc.name in (shells_", "falco> proc%.name in %(shells_of_test$" },
-    { "proc.name in (curl, ba", "falco> proc%.name in %(curl, bash$" }, { "evt.type = execvea", "falco> evt%.type = execveat *$" },
-    { ":expl", "falco> :explain *$" }, { ":rule Sh", "falco> :rule Shell of the test *$" }, { ":top proc.cmdli", "falco> :top proc%.cmdline *$" },
+    { "proc.name in (curl, ba", "falco> proc%.name in %(curl, bash$" }, { "evt.type = execvea",
+      "falco> evt%.type = execveat *$" },
+    { ":expl", "falco> :explain *$" }, { ":rule Sh", "falco> :rule Shell of the test *$" }, { ":top proc.cmdli",
+      "falco> :top proc%.cmdline *$" },
     { ":load test/demo-", "falco> :load test/demo%-live%.yaml *$" }, { "toup", "falco> toupper%($" },
     { "not proc.name = curl an", "falco> not proc%.name = curl and *$" }, { "proc.is_exe_upper_layer = t", "= true *$" },
     { "evt.type.is[exe", nil },
@@ -105,7 +108,8 @@ local function state_home(tool, falco, terminal, dir)
   t:key("C-d")
   t:expect("exit status 0", "the end")
   t:close()
-  tool.check((tool.read(dir .. "/falco_history") or ""):find("proc.name = xdg", 1, true), "XDG_STATE_HOME does not have the history")
+  tool.check((tool.read(dir .. "/falco_history") or ""):find("proc.name = xdg", 1, true),
+    "XDG_STATE_HOME does not have the history")
 end
 
 local function several_lines(tool, falco, terminal)
@@ -166,7 +170,8 @@ local function long_line(tool, falco, terminal)
   t:type("not ")
   t:key("C-e")
   t:type(" and evt.num < 100")
-  t:expect("falco> not evt%.type = execve and proc%.name in %(program_of_test_001, .*curl%) and evt%.num < 100 *$", "the changed line")
+  t:expect("falco> not evt%.type = execve and proc%.name in %(program_of_test_001, .*curl%) and evt%.num < 100 *$",
+    "the changed line")
   local seen = t:screen():gsub("%s+", " ")
   local _, times = seen:gsub("program_of_test_031", "")
   tool.check(times == 1, "the line is shown %d times", times)

@@ -6,7 +6,8 @@ local function open(tool, falco, terminal, opts)
   opts = opts or {}
   local env = { HOME = tool.dir(), XDG_STATE_HOME = "", PAGER = "cat" }
   for name, value in pairs(opts.env or {}) do env[name] = value end
-  local t = terminal.open(("%s repl %s"):format(falco, opts.capture or CAPTURE), { env = env, columns = opts.columns, rows = opts.rows })
+  local t = terminal.open(("%s repl %s"):format(falco, opts.capture or CAPTURE), { env = env, columns = opts.columns,
+    rows = opts.rows })
   t:expect("falco> *$", "the prompt")
   return t
 end
@@ -52,7 +53,8 @@ end
 
 local function resize(tool, falco, terminal)
   local t = open(tool, falco, terminal, { columns = 100 })
-  t:type("evt.type = execve and proc.name in (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, curl) and evt.num > 1")
+  t:type("evt.type = execve and proc.name in (first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, curl) "
+    .. "and evt.num > 1")
   t:expect("evt%.num > 1 *$", "a line of two rows")
   for _, columns in ipairs{ 60, 140, 45, 100 } do
     t:resize(columns, 30)
@@ -91,7 +93,8 @@ end
 local function columns(s)
   local n = 0
   for c in s:gmatch("[%z\1-\127\194-\244][\128-\191]*") do
-    if c:find("^[\227-\237]") then n = n + 2 elseif not c:find("^\204[\128-\191]") and not c:find("^\205[\128-\175]") then n = n + 1 end
+    if c:find("^[\227-\237]") then n = n + 2 elseif not c:find("^\204[\128-\191]")
+      and not c:find("^\205[\128-\175]") then n = n + 1 end
   end
   return n
 end
