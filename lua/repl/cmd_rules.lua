@@ -92,7 +92,8 @@ local function load(session, path)
 end
 
 local function reload(session)
-  if session:load_rules() and session.rules then
+  if not session:load_rules() then return session.out:note("the rules stay as they were") end
+  if session.rules then
     session.out:note(("%d rules, %d macros, %d lists"):format(#session.rules.rules, #session.rules.macros, #session.rules.lists))
   end
 end

@@ -88,7 +88,24 @@ local function params(of_type)
   return out
 end
 
-local function arguments(field, tokens)
+-- Names of environment variables that processes of the captures have.
+local function variables(session, field)
+  if not session.scan then return {} end
+  local until_ns = tonumber(core.C.sys_now_ns()) + PATIENCE
+  local rows = session.scan:top({ "proc.env" }, nil, { max = MAX_VALUES,
+    progress = function() return tonumber(core.C.sys_now_ns()) < until_ns end })
+  local seen, out = {}, {}
+  for _, row in ipairs(rows or {}) do
+    for name in (row[1] or ""):gmatch("%f[%w_]([%a_][%w_]*)=") do
+      if not seen[name] and #out < MAX_VALUES then
+        seen[name], out[#out + 1] = true, { text = ("%s[%s]"):format(field, name) }
+      end
+    end
+  end
+  return out
+end
+
+local function arguments(session, field, tokens)
   local info = info_of(field)
   if not info then return {} end
   local C, out = core.C, {}
@@ -101,6 +118,7 @@ local function arguments(field, tokens)
     if #names == 0 then names = params() end
     for _, name in ipairs(names) do out[#out + 1] = { text = ("%s[%s]"):format(field, name) } end
   end
+  if bit.band(info.arg, C.ARG_KEY) ~= 0 and (field == "proc.env" or field == "proc.aenv") then out = variables(session, field) end
   if bit.band(info.arg, C.ARG_INDEX) ~= 0 then
     local first = bit.band(info.flags, C.FIELD_ORDINAL) ~= 0 and 1 or 0
     for i = first, first + 7 do out[#out + 1] = { text = ("%s[%d]"):format(field, i) } end
@@ -257,7 +275,7 @@ end
 local function candidates(session, at, word, tokens)
   if at.state == "operand" then
     local field = word:match("^([%w_.]+)%[")
-    return field and arguments(field, tokens) or operands(session)
+    return field and arguments(session, field, tokens) or operands(session)
   end
   if at.state == "operator" then return operators(at.field) end
   if at.state == "value" and at.is_list then return { { text = "(", tail = "" } } end
