@@ -9,6 +9,7 @@
 local changes = require("changes")
 local console = require("console")
 local core = require("core")
+local scripts = require("scripts.config")
 
 local M = {}
 
@@ -34,8 +35,7 @@ function M.paths(config, options)
   for _, path in ipairs(config.files) do add(path) end
   for _, entry in ipairs(config.config_files) do add(type(entry) == "table" and entry.path or entry) end
   for _, path in ipairs(#options.rules > 0 and options.rules or config.rules_files) do add(path) end
-  for _, path in ipairs(require("scripts.config").paths(config)) do add(path) end
-  for _, path in ipairs(options.script_paths or {}) do add(path) end          -- of rules, once they are loaded
+  for _, path in ipairs(scripts.paths(config)) do add(path) end
   return paths
 end
 

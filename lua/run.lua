@@ -448,7 +448,7 @@ end
 local function take_rules(work, loaded)
   work.ruleset, work.result = loaded.ruleset, loaded.result
   work.formatter = format.new(work.config, work.ruleset)
-  work.options.script_paths = rule_scripts.paths(work.result.rules)
+  work.config.script_paths = rule_scripts.paths(work.result.rules)
   work.prepared, work.counts = {}, {}
   for i, rule in ipairs(work.result.rules) do
     work.prepared[i] = work.formatter:prepare(rule)
@@ -562,7 +562,7 @@ local function set_up(work, config, options)
   if not loaded.result.ok then return "" end
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
   take_rules(work, loaded)
-  if options.script_paths and not options.dry_run then work.daemon:watch() end
+  if config.script_paths and not options.dry_run then work.daemon:watch() end
   rules.jit_options()
   message = check_kind(config.engine.kind)
   if message or options.dry_run then return message or check_scripts(config) end

@@ -5,7 +5,7 @@
 --     row: { name =, path =, text =, grant = set, args = map, files = { name = text }, limits = map, outputs = set or nil }
 --     problems: lines of text; whatever is wrong with a script, the others are there
 --   config.check(conf)          such lines without running anything; config.any(conf): is there any; config.face(conf): see there
---   config.paths(conf)          files whose change matters, and the directory
+--   config.paths(conf)          files whose change matters, and the directory; conf.script_paths: those of rules, once they are loaded
 local core = require "core"
 local files = require "files"
 local schema = require "schema"
@@ -158,6 +158,7 @@ function M.paths(conf)
     paths[#paths + 1] = entry.path
     for _, path in pairs(entry.files or {}) do paths[#paths + 1] = path end
   end
+  for _, path in ipairs(conf.script_paths or {}) do paths[#paths + 1] = path end
   return paths
 end
 
