@@ -167,6 +167,25 @@ scripts:
     tool.check(#alerts(r, "Falco internal: script") > 25, "under attack: %d were switched off", #alerts(r, "Falco internal: script"))
   end
 
+  -- to outputs by tag
+  local tagged = {}
+  for _, row in ipairs{ { "A", "cat", "a" }, { "B", "ls", "b" }, { "C", "ln", "c" }, { "D", "dd" } } do
+    tagged[#tagged + 1] = ("- rule: %s\n  desc: d\n  condition: evt.type = execve and proc.name = %s\n  output: found %s\n  priority: info\n%s")
+      :format(row[1], row[2], row[1], row[3] and "  tags: [" .. row[3] .. "]\n" or "")
+  end
+  local log = tool.dir() .. "/routed.log"
+  r = replay("sensitive", ("file_output: {enabled: true, filename: %s}\nscripts:\n  - path: lua/examples/route.lua\n"
+    .. "    args: {routes: {a: [file], b: [], c: [stdout, file_output]}, urgent: [a]}\n"):format(log),
+    tool.write(tool.dir() .. "/tagged.yaml", table.concat(tagged)))
+  local function kinds(text)
+    local seen = {}
+    for level, name in text:gmatch("(%a+) found (%u)\n") do seen[#seen + 1] = level:sub(1, 1) .. name end
+    table.sort(seen)
+    return table.concat(seen, " ")
+  end
+  tool.check(kinds(r.out) == "IC ID", "route to standard output: %s", kinds(r.out))
+  tool.check(kinds(tool.read(log) or ""):find("^CA CA CA .*CA IC ID$"), "route to a file: %s", kinds(tool.read(log) or ""))
+
   -- containers, by their own alerts
   r = replay("docker_drop", "scripts:\n  - path: lua/examples/rate_limit.lua\n    args: { per_minute: 1 }\n",
     tool.write(tool.dir() .. "/containers.yaml", [[
