@@ -11,9 +11,10 @@
 --
 -- Events are named by their evt.num, a Lua number. Passes over the capture take
 --   opts.progress   function(fraction from 0 to 1): called now and then; false ends the pass, whose result is then `cancelled`
+--   opts.slice      events from one call of it to the next; else so many that somebody who waits is heard soon
 -- and return nil and a message when the capture cannot be read on (.partial then has what was found before).
 --
--- scan        .files, .events (numbered so far; all of them once .complete), .complete, .seconds (from the first event to the last)
+-- scan        .files, .events (numbered so far; all of them once .complete), .complete, .seconds (from first to last event)
 --   s:facts() -> { events, bytes, image_bytes, threads, views, records, extras, complete, kept, why_not, tables_changed }
 -- condition   .text, .tree and .events (rules/lower.lua), .ast (rules/grammar.lua), .ruleset, .stateful (it remembers something)
 --   s:of_rule(result, rule) -> condition                    of a rule of rules.load()
@@ -38,31 +39,30 @@
 --   at:fields() -> { {name =, value =}, ... }               all that are not missing; opts.ruleset as above
 --   at:params() -> { {name =, value =}, ... }               at:value("proc.name") -> text, or nil: missing; nil, message
 --   at:thread(tid) -> row or nil                            at:processes() -> rows, by pid; each has .children (pids)
---   at:ancestors(tid) -> rows, from the process itself up   at:fds(tid) -> { {fd =, type =, letter =, name =, raw =, ino =}, ... }
+--   at:ancestors(tid) -> rows, from the process itself up   at:fds(tid) -> { {fd =, type =, letter =, name =, raw =, ino =} }
 --   rows: tid pid ptid parent vtid vpid sid pgid uid gid loginuid tty threads fds clone_ts exec_ts (ns, as numbers) is_main
 --         is_dead is_known comm exe exepath cwd container args (array) env (array) cgroups (array) cmdline
 local bit = require("bit")
 local core = require("core")
 local diag = require("diag")
-local grammar = require("rules.grammar")
 local lower = require("rules.lower")
+local moment = require("moment")
 local query = require("rules.query")
 local rules = require("rules")
-local ruleset = require("rules.ruleset")
 local run = require("run")
+local values = require("values")
 local why = require("why")
 local ffi = core.ffi
 
 local M = {}
 
-local Scan, Hits, At = {}, {}, {}
-Scan.__index, Hits.__index, At.__index = Scan, Hits, At
+local Scan, Hits = {}, {}
+Scan.__index, Hits.__index = Scan, Hits
 
 local FIRST_SLICE, SLICE = 4096, 262144           -- events between two words of progress: at first, and at most
 local MAX_DISTINCT = 100000
 local MAX_TALLIED, MISSING = 16, 4294967295
 local DEFAULT_BYTES = 1073741824
-local MAX_THREADS, MAX_FDS = 1048576, 65536       -- rows that people get to see
 
 -- ------------------------------------------------------------------ sets of numbers
 -- { words = uint32_t[?], n = words }
@@ -132,13 +132,15 @@ local function run_pass(s, spec, opts, visit, done)
   local pass = C.past_pass_new(s.past, asked, err)
   if pass == nil then return nil, core.message(err) end
   local count, result, message = ffi.new("struct past_count"), nil, nil
-  local progress, slice, left, last = opts and opts.progress, FIRST_SLICE, FIRST_SLICE, C.sys_now_ns()
+  local progress, fixed, last = opts and opts.progress, opts and opts.slice, C.sys_now_ns()
+  local slice = fixed or FIRST_SLICE
+  local left = slice
 
   -- Events differ in what they cost: slices become such that somebody who waits is heard soon.
   local function ask()
     local now = C.sys_now_ns()
     local took = tonumber(now - last)
-    slice = took > 1e8 and math.max(64, math.floor(slice / 4)) or took < 3e7 and math.min(SLICE, slice * 2) or slice
+    slice = fixed or took > 1e8 and math.max(64, math.floor(slice / 4)) or took < 3e7 and math.min(SLICE, slice * 2) or slice
     left, last = slice, now
     if not progress then return end
     C.past_pass_count(pass, count)
@@ -174,16 +176,7 @@ end
 
 -- ------------------------------------------------------------------ conditions
 
--- Can a condition with these events hold for the event?
-local function fits(events, head)
-  local C = core.C
-  if not lower.can_match(events, head.code) then return false end
-  if not C.event_is_generic(head.code) then return true end
-  local syscalls = lower.syscalls(events)
-  return syscalls == lower.ALL or syscalls[head.sc] or false
-end
-
-M.fits = fits
+M.fits, M.value_text = why.wanted, values.text
 
 function Scan:condition(text, diags, result)
   local rs = result and result.ruleset or ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
@@ -289,44 +282,6 @@ function Scan:find(cond, opts)
   return hits
 end
 
--- ------------------------------------------------------------------ fields of events
-
-local text_room = ffi.new("char[?]", 4096)
-
-local function value_text(value)
-  local C = core.C
-  if value.type == 0 then return false end
-  local n = C.value_text(value, text_room, 4096)
-  if n <= 4096 then return ffi.string(text_room, n) end
-  local room = ffi.new("char[?]", n)
-  return ffi.string(room, math.min(C.value_text(value, room, n), n))
-end
-
-M.value_text = value_text
-
--- An output of these fields in the ruleset, or nil and diagnostics.
-local function output_of(rs, fields)
-  local ids, diags = {}, diag.new()
-  for i, text in ipairs(fields) do
-    local operand, after = grammar.operand(text, 1)
-    local id, err
-    if not operand then
-      err = after
-    elseif after <= #text then
-      err = { message = ("'%s' is no field"):format(text) }
-    else
-      id, err = ruleset.operand(rs, operand)
-    end
-    if id and bit.band(core.C.ruleset_expr(rs, id).flags, core.C.FIELD_FILTER_ONLY) ~= 0 then
-      id, err = nil, { message = ("'%s' is for conditions only: it has no single value"):format(text) }
-    end
-    if not id then diags:error("LOAD_ERR_COMPILE_OUTPUT", nil, err.message) end
-    ids[i] = id
-  end
-  if diags.errors > 0 then return nil, diags end
-  return ruleset.output(rs, ids)
-end
-
 -- ------------------------------------------------------------------ visiting
 
 -- visit(evt, head, num). spec: more of the query.
@@ -341,7 +296,7 @@ local function visit_events(s, which, opts, spec, visit)
     return visit(evt, head, tonumber(head.num), pass)
   end)
   if ok == nil then return nil, message end
-  return n
+  return n, ok == false
 end
 
 function Scan:visit(which, visit, opts)
@@ -351,7 +306,7 @@ end
 -- Calls see(values, num) with the values of the fields. Returns events visited; nil, message or diagnostics.
 local function each_values(s, which, fields, opts, see)
   local rs = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
-  local output, diags = output_of(rs, fields)
+  local output, diags = values.output(rs, fields)
   if not output then return nil, diags end
   return visit_events(s, which, opts, { ruleset = rs, output = output }, function(evt, _, num)
     return see(core.C.alert_fill(evt, output).values, num)
@@ -360,9 +315,9 @@ end
 
 function Scan:read(which, fields, opts)
   local rows, limit = {}, opts and opts.limit or math.huge
-  local n, message = each_values(self, which, fields, opts, function(values, num)
+  local n, message = each_values(self, which, fields, opts, function(found, num)
     local row = { num = num }
-    for i = 1, #fields do row[i] = value_text(values[i - 1]) end
+    for i = 1, #fields do row[i] = values.text(found[i - 1]) end
     rows[#rows + 1] = row
     return #rows < limit
   end)
@@ -404,7 +359,7 @@ local function tally(s, which, fields, opts, max)
   local C = core.C
   if #fields > MAX_TALLIED then return nil, ("more than %d fields cannot be counted together"):format(MAX_TALLIED) end
   local rs = ffi.gc(C.ruleset_new(), C.ruleset_free)
-  local output, diags = output_of(rs, fields)
+  local output, diags = values.output(rs, fields)
   if not output then return nil, diags end
   local counter, rows = ffi.gc(C.past_tally_new(max), C.past_tally_free), { events = 0, distinct = 0, left_out = 0 }
   if counter == nil then return nil, "out of memory" end
@@ -472,7 +427,7 @@ local function why_remembering(s, cond, num)
   local n, message = visit_events(s, nil, nil, spec, function(evt, head, at)
     if at == num then
       tree = why.explain(cond, evt, head)
-    elseif fits(cond.events, head) then
+    elseif why.wanted(cond.events, head) then
       cond.match(evt)
     end
     return at < num
@@ -501,7 +456,7 @@ function Scan:near(cond, opts)
   local out, by_leaf = { count = 0, events = {}, by_leaf = {} }, {}
   local limit = opts and opts.limit or 20
   local spec = { ruleset = cond.ruleset, events = cond.events, leaves = leaves_of(cond.tree, {}), remembers = cond.stateful }
-  local n, message = visit_events(self, nil, opts, spec, function(evt, _, num)
+  local n, stopped = visit_events(self, nil, opts, spec, function(evt, _, num)
     local leaf = why.near(cond.tree, evt)
     if leaf then
       out.count = out.count + 1
@@ -513,212 +468,9 @@ function Scan:near(cond, opts)
       if #out.events < limit then out.events[#out.events + 1] = { num = num, leaf = leaf, text = by_leaf[leaf].text } end
     end
   end)
-  if not n then return nil, message end
+  if not n then return nil, stopped end
+  out.cancelled = stopped or nil
   table.sort(out.by_leaf, function(a, b) return a.count > b.count end)
-  return out
-end
-
--- ------------------------------------------------------------------ the state at an event
-
--- An engine of its own that replays: { eng, evt, head, file (index) }, or nil and a message.
-local function new_reader(s)
-  local err = core.err()
-  local eng = core.C.engine_new(s.limits, err)
-  if eng == nil then return nil, core.message(err) end
-  local reader = { eng = ffi.gc(eng, core.C.engine_free), file = 0 }
-  reader.evt = core.C.engine_evt(eng)
-  reader.head = core.C.evt_head(reader.evt)
-  return reader
-end
-
-local function free_reader(reader)
-  core.C.engine_use(reader.eng, nil)
-  core.C.engine_free(ffi.gc(reader.eng, nil))
-end
-
--- One event on: true; false: the end; nil and a message.
-local function step(s, reader)
-  local C = core.C
-  while true do
-    local r = reader.file == 0 and C.NEXT_END or C.engine_step(reader.eng)
-    if r == C.NEXT_EVENT then return true end
-    if r ~= C.NEXT_END then return nil, r < 0 and core.cstr(C.engine_error(reader.eng)) or "interrupted" end
-    if reader.file == #s.files then return false end
-    local err = core.err()
-    if C.past_open_again(s.past, reader.eng, reader.file, err) < 0 then return nil, core.message(err) end
-    reader.file = reader.file + 1
-  end
-end
-
-function Scan:at(num, opts)
-  if self.cursor and self.cursor.num > num then self.cursor:close() end
-  local at = self.cursor
-  if not at then
-    local reader, message = new_reader(self)
-    if not reader then return nil, message end
-    at = setmetatable({ scan = self, reader = reader, num = 0, evt = reader.evt, head = reader.head, engine = reader.eng }, At)
-    self.cursor = at
-  end
-  at:use(nil)
-  local left = FIRST_SLICE
-  while at.num < num do
-    local go, message = step(self, at.reader)
-    left = left - 1
-    if left == 0 and go then
-      left = FIRST_SLICE
-      if opts and opts.progress and opts.progress(at.num / num) == false then go, message = nil, "stopped" end
-    end
-    if not go then
-      at:close()
-      return nil, message or ("there is no event %d"):format(num)
-    end
-    at.num = tonumber(at.head.num)
-  end
-  at.visible = core.C.engine_shows(at.engine)
-  return at
-end
-
--- The ruleset whose expressions are read from the event.
-function At:use(rs)
-  self.ruleset = rs
-  core.C.engine_use(self.engine, rs)
-end
-
-function At:close()
-  if self.scan.cursor == self then self.scan.cursor = nil end
-  if self.engine then free_reader(self.reader) end
-  self.engine = nil
-end
-
-local function read_values(at, fields)
-  local rs = ffi.gc(core.C.ruleset_new(), core.C.ruleset_free)
-  local output, diags = output_of(rs, fields)
-  if not output then return nil, diags end
-  local before, texts = at.ruleset, {}
-  at:use(rs)
-  local values = core.C.alert_fill(at.evt, output).values
-  for i = 1, #fields do texts[i] = value_text(values[i - 1]) end
-  at:use(before)
-  return texts
-end
-
-function At:value(field)
-  local texts, diags = read_values(self, { field })
-  if not texts then return nil, diags:sorted()[1].message end
-  return texts[1] or nil
-end
-
--- Fields that have one value to show without being told of what.
-local plain_fields
-local function all_fields()
-  if plain_fields then return plain_fields end
-  local C = core.C
-  plain_fields = {}
-  for i = 0, C.field_count() - 1 do
-    local info = C.field_info(i)
-    if bit.band(info.arg, C.ARG_REQUIRED) == 0 and bit.band(info.flags, C.FIELD_FILTER_ONLY + C.FIELD_HIDDEN + C.FIELD_DEPRECATED) == 0
-      and info.scope ~= C.SCOPE_STATEFUL then
-      plain_fields[#plain_fields + 1] = core.cstr(info.name)
-    end
-  end
-  return plain_fields
-end
-
--- In an alert evt.abspath makes the fields behind it speak of another descriptor: here it is read last.
-local LAST = "evt.abspath"
-
-function At:fields()
-  local names, out = all_fields(), {}
-  local without = {}
-  for i, name in ipairs(names) do without[i] = name == LAST and names[1] or name end
-  local texts, last = read_values(self, without), self:value(LAST)
-  for i, text in ipairs(texts) do
-    if names[i] == LAST then text = last end
-    if text then out[#out + 1] = { name = names[i], value = text } end
-  end
-  return out
-end
-
-function At:params()
-  local info, names, fields = core.C.event_info(self.head.code), {}, {}
-  for i = 0, math.min(info.nparams, self.head.nparams) - 1 do
-    names[#names + 1], fields[#fields + 1] = core.cstr(info.params[i].name), ("evt.arg[%d]"):format(i)
-  end
-  local out = {}
-  if #fields == 0 then return out end
-  for i, text in ipairs(read_values(self, fields)) do out[i] = { name = names[i], value = text or nil } end
-  return out
-end
-
-local function items(s)
-  local out, text = {}, core.str(s)
-  if text == "" then return out end
-  for item in (text:sub(-1) == "\0" and text or text .. "\0"):gmatch("(%Z*)%z") do out[#out + 1] = item end
-  return out
-end
-
-local NUMBERS = { "tid", "pid", "ptid", "parent", "vtid", "vpid", "sid", "pgid", "uid", "gid", "loginuid", "tty", "threads", "fds",
-                  "clone_ts", "exec_ts" }
-local TEXTS = { "comm", "exe", "exepath", "cwd", "container" }
-
-local function thread_row(row)
-  local out = { is_main = row.is_main, is_dead = row.is_dead, is_known = row.is_known }
-  for _, key in ipairs(NUMBERS) do out[key] = tonumber(row[key]) end
-  for _, key in ipairs(TEXTS) do out[key] = core.str(row[key]) end
-  out.args, out.env, out.cgroups = items(row.args), items(row.env), items(row.cgroups)
-  out.cmdline = table.concat({ out.comm, unpack(out.args) }, " ")
-  return out
-end
-
-function At:thread(tid)
-  local row = ffi.new("struct thread_row")
-  if core.C.engine_thread(self.engine, tid, row) < 0 then return nil end
-  return thread_row(row)
-end
-
-function At:processes()
-  local C = core.C
-  local n = math.min(C.engine_threads(self.engine, nil, 0), MAX_THREADS)
-  local tids, out, by_pid = ffi.new("int64_t[?]", math.max(n, 1)), {}, {}
-  C.engine_threads(self.engine, tids, n)
-  for i = 0, n - 1 do
-    local row = self:thread(tids[i])
-    if row.is_main or not row.is_known then
-      row.children = {}
-      out[#out + 1], by_pid[row.pid] = row, row
-    end
-  end
-  table.sort(out, function(a, b) return a.tid < b.tid end)
-  for _, row in ipairs(out) do
-    local parent = row.parent ~= row.pid and by_pid[row.parent]
-    if parent then parent.children[#parent.children + 1] = row.pid end
-  end
-  return out
-end
-
-function At:ancestors(tid)
-  local out, seen = {}, {}
-  local row = self:thread(tid)
-  if row and not row.is_main then row = self:thread(row.pid) or row end
-  while row and not seen[row.tid] do
-    seen[row.tid] = true
-    out[#out + 1] = row
-    row = row.parent > 0 and self:thread(row.parent) or nil
-  end
-  return out
-end
-
-function At:fds(tid)
-  local C = core.C
-  local n = math.min(C.engine_fds(self.engine, tid, nil, 0), MAX_FDS)
-  local rows, out = ffi.new("struct fd_row[?]", math.max(n, 1)), {}
-  C.engine_fds(self.engine, tid, rows, n)
-  for i = 0, n - 1 do
-    local row = rows[i]
-    out[#out + 1] = { fd = tonumber(row.fd), type = core.cstr(row.type), letter = string.char(row.letter), name = core.str(row.name),
-                      raw = core.str(row.raw), ino = tonumber(row.ino), dev = row.dev, openflags = row.openflags }
-  end
-  table.sort(out, function(a, b) return a.fd < b.fd end)
   return out
 end
 
@@ -740,6 +492,11 @@ function M.open(opts)
     return nil, core.message(err)
   end
   return s
+end
+
+-- See moment.lua.
+function Scan:at(num, opts)
+  return moment.at(self, num, opts)
 end
 
 function Scan:close()

@@ -7,13 +7,13 @@
 -- tree    { value =, kind =, decides =, ... }; value: does it hold; decides: the part above has its value because of this one
 --   kind "and" "or" "not"   [1..n] as written
 --   kind "macro"            name, [1]
---   kind "check"            text, leaf (its number), field (left side's text), actual (text of what was found; nil: missing), other (of a
---                           field on the right), remembers (its answer depends on earlier events)
+--   kind "check"            text, leaf (its number), field (left side's text), actual (text of what was found; nil: missing),
+--                           other (of a field on the right), remembers (its answer depends on earlier events)
 -- The root also has  .match: what a rule with this condition says, .wanted: the event's type can match at all; if it cannot, no
 -- rule looks at it, whatever the comparisons say. .num, .type: of the event.
 --
---   why.near(tree, evt) -> literal or nil              tree in normal form (rules/lower.lua) that does not hold: the one comparison
---                                                      that would have to answer otherwise for it to hold
+--   why.near(tree, evt) -> literal or nil              tree in normal form (rules/lower.lua) that does not hold: the one
+--                                                      comparison that would have to answer otherwise for it to hold
 --   why.leaf_text(literal)
 --   why.deciding(tree) -> { node, ... }                the comparisons that decided
 local core = require("core")
@@ -98,7 +98,7 @@ function explain(ast, evt, numbers)
 end
 
 -- Does a condition with these events look at this one?
-local function wanted(events, head)
+function M.wanted(events, head)
   local C = core.C
   if not lower.can_match(events, head.code) then return false end
   if not C.event_is_generic(head.code) then return true end
@@ -109,7 +109,7 @@ end
 function M.explain(cond, evt, head)
   local tree = explain(cond.ast, evt, leaf_numbers(cond.tree, {}))
   tree.decides = true
-  tree.wanted = wanted(cond.events, head)
+  tree.wanted = M.wanted(cond.events, head)
   tree.match = tree.wanted and tree.value
   tree.num = tonumber(head.num)
   tree.type = head.sc ~= 0 and core.cstr(core.C.syscall_name(head.sc)) or core.cstr(core.C.event_info(head.code).name)

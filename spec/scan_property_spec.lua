@@ -164,7 +164,7 @@ describe("what is remembered answers as a replay does", function()
     for code = 0, core.C.event_count() - 1 do core.C.ruleset_want(rs, code, -1) end
     support.replay(capture, rs, function(evt, head)
       local values, texts = core.C.alert_fill(evt, output).values, {}
-      for i = 1, #fields do texts[i] = scan.value_text(values[i - 1]) end
+      for i = 1, #fields do texts[i] = require("values").text(values[i - 1]) end
       see(tonumber(head.num), texts)
     end)
     core.C.ruleset_free(rs)
@@ -188,7 +188,8 @@ describe("what is remembered answers as a replay does", function()
         read_live(capture, fields, function(num, texts)
           for i, text in ipairs(texts) do
             if memory[num][i] ~= text then
-              error(("%s, event %d: %s is %s, remembered as %s"):format(capture, num, fields[i], tostring(text), tostring(memory[num][i])), 0)
+              error(("%s, event %d: %s is %s, remembered as %s"):format(capture, num, fields[i], tostring(text),
+                tostring(memory[num][i])), 0)
             end
             compared = compared + 1
           end

@@ -57,15 +57,58 @@ describe("scan", function()
     both:close()
   end)
 
-  it("can be stopped", function()
+  it("can be stopped, and goes on from there", function()
     local s = open(PROCS, SENSITIVE)
-    local calls = 0
-    local hits = s:find(condition(s, "evt.num > 0"), { progress = function(fraction)
-      calls = calls + 1
-      assert.is_true(fraction >= 0 and fraction <= 1)
-      return false
-    end })
-    assert.is_true(hits.cancelled == true or calls == 0)
+    local text, fractions = "evt.type = execve", {}
+    local function stop_after(n)
+      return { slice = 1000, progress = function(fraction)
+        fractions[#fractions + 1] = fraction
+        return #fractions < n
+      end }
+    end
+    local hits = s:find(condition(s, text), stop_after(3))
+    assert.is_true(hits.cancelled)
+    assert.is_nil(s.complete)
+    assert.is_true(hits.looked > 1000 and hits.looked < 4000)
+    for i, fraction in ipairs(fractions) do
+      assert.is_true(fraction >= 0 and fraction <= 1 and (i == 1 or fraction >= fractions[i - 1]))
+    end
+    local want = by_engine(PROCS, text)
+    local all = s:find(condition(s, text))
+    assert.is_nil(all.cancelled)
+    assert.is_true(s.complete)
+    assert.same(want, all:list(#want))
+    assert.same(all:list(math.huge), s:find(condition(s, text)):list(math.huge))
+    fractions = {}
+    assert.is_true(s:top({ "fd.name" }, nil, stop_after(2)).cancelled)
+    fractions = {}
+    assert.is_true(s:near(condition(s, "proc.name = nosuch"), stop_after(2)).cancelled)
+    s:close()
+  end)
+
+  it("subtracts hits and spreads them over time", function()
+    local s = open(PROCS)
+    local execs, cats = s:find(condition(s, "evt.type = execve")), s:find(condition(s, "evt.type = execve and proc.name = bash"))
+    local rest = execs:minus(cats)
+    assert.equal(execs.count - cats.count, rest.count)
+    assert.same(s:find(condition(s, "evt.type = execve and proc.name != bash")):list(math.huge), rest:list(math.huge))
+    local sum = 0
+    for _, n in ipairs(execs:timeline(7)) do sum = sum + n end
+    assert.equal(execs.count, sum)
+    s:close()
+  end)
+
+  it("is right, if slow, when nothing may be remembered", function()
+    local s = assert(scan.open{ files = { PROCS }, bytes = 1 })
+    local text = "proc.name = bash"
+    for _ = 1, 2 do assert.same(by_engine(PROCS, text), s:find(condition(s, text)):list(math.huge)) end
+    assert.truthy(s:facts().why_not:find("limits.scan_bytes", 1, true))
+    local hits, sum = s:find(condition(s, text)), 0
+    for _, n in ipairs(hits:timeline(5)) do sum = sum + n end
+    assert.is_true(sum > 0)
+    assert.equal(hits.count, sum)
+    assert.equal("bash", s:read(hits, { "proc.name" }, { limit = 1 })[1][1])
+    assert.equal("bash", s:at(hits:list(1)[1]):value("proc.name"))
     s:close()
   end)
 

@@ -148,4 +148,19 @@ describe("why", function()
       assert.equal(1, #why.deciding(tree))
     end
   end)
+
+  it("knows what a condition remembers", function()
+    local remembering = s:condition("evt.type = openat and evt.deltatime > 200000", diag.new())
+    local found = assert(s:find(remembering))
+    assert.is_true(found.count > 1)
+    local num = 0
+    for _, hit in ipairs(found:list(5)) do
+      for at = hit - 1, hit do
+        local tree = s:why(remembering, at)
+        if tree then assert.equal(found:has(at), tree.match, "event " .. at) end
+      end
+      num = hit
+    end
+    assert.is_true(num > 0)
+  end)
 end)

@@ -258,6 +258,12 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 	return true;
 }
 
+static void too_large(struct past *p)
+{
+	past_forget(p, "to remember the capture takes more memory than %" PRIu64 " MiB (limits.scan_bytes), or than there is: "
+		    "it is read again each time", p->max_bytes >> 20);
+}
+
 static void keep(struct past *p, const struct evt *e, const struct scap_rec *rec)
 {
 	if (rec->flags & SCAP_UNNUMBERED)
@@ -270,11 +276,9 @@ static void keep(struct past *p, const struct evt *e, const struct scap_rec *rec
 		return;
 	if (p->n + 1 != e->h.num || p->n == UINT32_MAX - 1)
 		past_forget(p, "the capture numbers its events in a way that cannot be remembered");
-	else if (!keep_event(p, e, rec))
-		past_forget(p, "there is no memory left to remember the capture in: it is read again each time");
-	else if (p->n % 4096 == 0 && (p->image.full || bytes_of(p) > p->max_bytes || intern_overflow(p->strings)))
-		past_forget(p, "the capture takes more memory than %" PRIu64 " MiB (limits.scan_bytes): it is read again each time",
-			    p->max_bytes >> 20);
+	else if (!keep_event(p, e, rec) ||
+		 (p->n % 4096 == 0 && (p->image.full || bytes_of(p) > p->max_bytes || intern_overflow(p->strings))))
+		too_large(p);
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -290,8 +294,7 @@ static int next_file(struct past *p)
 	}
 	if (p->file == p->npaths) {
 		if (p->kept && (p->image.full || intern_overflow(p->strings)))
-			past_forget(p, "the capture takes more memory than %" PRIu64
-				    " MiB (limits.scan_bytes): it is read again each time", p->max_bytes >> 20);
+			too_large(p);
 		p->complete = true;
 		return NEXT_END;
 	}

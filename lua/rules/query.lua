@@ -134,7 +134,8 @@ function M.new(spec)
   local query = ffi.new("struct past_query", {
     rules = spec.ruleset, variants = variants, nvariants = #trees, types = types, output = spec.output or -1,
     leaves = leaves, nleaves = #(spec.leaves or {}), visit = spec.visit or false, tables = spec.tables or false,
-    remembers = spec.remembers or false, tally = spec.tally, only = spec.only and spec.only.words, only_words = spec.only and spec.only.n or 0,
+    remembers = spec.remembers or false, tally = spec.tally,
+    only = spec.only and spec.only.words, only_words = spec.only and spec.only.n or 0,
   })
   anchors[#anchors + 1] = { types, variants, leaves, spec }
   return query, anchors
