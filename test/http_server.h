@@ -26,6 +26,7 @@ enum {
 	HTTP_HANG = -1,			/* takes the request and says nothing */
 	HTTP_CLOSE = -2,		/* closes without an answer */
 	HTTP_CLOSE_MIDDLE = -3,		/* closes in the middle of the answer */
+	HTTP_ENDLESS = -4,		/* 200, and an answer that does not end */
 	HTTP_HEAD_MAX = 16384, HTTP_CONNECTIONS = 64,
 };
 
@@ -163,7 +164,10 @@ static bool http_one(struct http_connection *c)
 	if (status == HTTP_HANG)
 		while (http_byte(c) >= 0)
 			;
-	if (status == HTTP_CLOSE || status == HTTP_HANG)
+	if (status == HTTP_ENDLESS && http_send(c, "HTTP/1.1 200 Answer\r\n\r\n", 23))
+		while (http_send(c, c->buf, sizeof c->buf))
+			;
+	if (status == HTTP_CLOSE || status == HTTP_HANG || status == HTTP_ENDLESS)
 		goto out;
 	len = asprintf(&answer, "HTTP/1.1 %d Answer\r\nContent-Length: %zu\r\n%s\r\n%s", status < 0 ? 200 : status, strlen(text) +
 		(status == HTTP_CLOSE_MIDDLE ? 100 : 0), status == 503 ? "Retry-After: 1\r\n" : "", text);

@@ -432,6 +432,25 @@ static void test_closes(void **state)
 	http_server_stop(&server);
 }
 
+static void test_endless_answer(void **state)
+{
+	struct http_options o;
+	struct sender *s;
+
+	serve(NULL, false, 0);
+	seen.script[0] = HTTP_ENDLESS;
+	o = options();
+	o.timeout_ms = 0;
+	s = sender_of(o);
+	put(s, "one");
+	put(s, "two");
+	done(s, 2);
+	assert_string_equal(seen.text, "one\ntwo\n");
+	assert_int_equal(stats_of(s).failures, 0);
+	sender_close(s, 0, NULL);
+	http_server_stop(&server);
+}
+
 static void test_gone_and_back(void **state)
 {
 	struct sender *s;
@@ -654,6 +673,7 @@ int main(void)
 		cmocka_unit_test_setup(test_refused_batch_is_taken_apart, clean),
 		cmocka_unit_test_setup(test_hangs, clean),
 		cmocka_unit_test_setup(test_closes, clean),
+		cmocka_unit_test_setup(test_endless_answer, clean),
 		cmocka_unit_test_setup(test_gone_and_back, clean),
 		cmocka_unit_test_setup(test_bounded, clean),
 		cmocka_unit_test_setup(test_close_waits_for_the_rest, clean),

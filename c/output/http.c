@@ -17,6 +17,7 @@
 enum {
 	ANSWER_KEPT = 16384,		/* bytes of an answer, for echo and messages */
 	ANSWER_SHOWN = 200,		/* of them in a message */
+	ANSWER_READ = 1 << 20,		/* what is longer is not read to its end */
 	IDLE_MS = 1000,			/* the longest sleep */
 	BATCH_BYTES = 1 << 20,
 	KEPT_GZIP_BUFFER = 1 << 20,
@@ -43,6 +44,7 @@ struct http_sender {
 	uint32_t n;			/* alerts from `first` on; 0: none is under way */
 	char answer[ANSWER_KEPT];
 	uint32_t answer_len;
+	uint64_t answer_all;
 };
 
 static size_t on_answer(char *p, size_t size, size_t n, void *arg)
@@ -52,7 +54,8 @@ static size_t on_answer(char *p, size_t size, size_t n, void *arg)
 
 	memcpy(h->answer + h->answer_len, p, len < room ? len : room);
 	h->answer_len += len < room ? len : room;
-	return len;
+	h->answer_all += len;
+	return h->answer_all <= ANSWER_READ ? len : 0;
 }
 
 /* ------------------------------------------------------------------ a request */
@@ -138,7 +141,7 @@ static void request_start(struct http_sender *h)
 		return;
 	}
 	h->errors[0] = '\0';
-	h->answer_len = 0;
+	h->answer_len = h->answer_all = 0;
 	curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, body.p);
 	curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
 	/* without keep_alive the connection ends with the last alert that waits */
@@ -223,7 +226,7 @@ static void request_end(struct http_sender *h, CURLcode code)
 	long status = 0;
 
 	curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (code == CURLE_OK)
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && h->answer_all > ANSWER_READ))
 		request_answered(h, status);
 	else
 		request_failed(h, code);

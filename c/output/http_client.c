@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include "http_easy.h"
@@ -264,6 +265,7 @@ static void *client_main(void *arg)
 
 	/* what comes from a peer meets a thread that may do nothing */
 	sys_keep_rights(0, 0, NULL);
+	prctl(PR_SET_NAME, "falco-http");
 	while (!atomic_load(&c->stopping)) {
 		start_more(c);
 		curl_multi_perform(c->multi, &running);

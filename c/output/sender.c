@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,6 +64,7 @@ static void *sender_main(void *arg)
 
 	/* what comes from a peer meets a thread that may do nothing */
 	sys_keep_rights(s->rights, 0, NULL);
+	prctl(PR_SET_NAME, "falco-sender");
 	s->ops->run(s);
 	sender_let_go(s);
 	return NULL;

@@ -59,8 +59,7 @@ function TOLD.SENDER_DOWN(self, text)
 end
 
 function TOLD.SENDER_UP(self, text)
-  if self.lane.up then self.lane:up() end
-  console.info(text)
+  if self.lane.up then self.lane:up() else console.info(text) end
 end
 
 function TOLD.SENDER_ERROR(_, text) console.warning(text) end
