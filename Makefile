@@ -155,11 +155,11 @@ $(B)/test/syscalls/syscalls: $(addprefix $(B)/,test/syscalls/syscalls.o $(addpre
 $(B)/test/syscalls/syscalls.o: ALLFLAGS += -Wno-int-to-pointer-cast -Wno-return-type -Wno-shadow
 
 # servers to send alerts to
-PEERS := $(B)/test/peers/sink
+PEERS := $(B)/test/peers/sink $(B)/test/peers/kafka
 $(B)/test/peers/%: test/peers/%.c test/http_server.h
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CSTD) -O2 -g -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -o $@ $< -lssl -lcrypto -lz -lpthread
+	$(Q)$(CC) $(CSTD) -O2 -g -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -o $@ $< -lssl -lcrypto -lz -lrdkafka -lpthread
 
 # What acts suspiciously, in roots that hold no libraries, and what storms: never instrumented
 LIVE_TESTS := $(B)/test/act $(B)/test/storm
