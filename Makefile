@@ -54,6 +54,7 @@ help:
 	@echo 'make soak       watch a storm of system calls and forks for SECONDS=$(SECONDS), sanitized: no error, memory flat'
 	@echo 'make outage     10,000 alerts a second for 60 s to a server that is away for 20 of them: what arrives, what it costs'
 	@echo 'make bench      events per second, beside a yardstick in the same run'
+	@echo 'make load       10,000 alerts a second for 60 s over HTTP, to Kafka and Redis, which are away for 20 of them'
 	@echo 'make fuzz       fuzz the parsers (FUZZ_SECONDS=600 each)'
 	@echo 'make install    below DESTDIR, PREFIX ($(PREFIX)), SYSCONF ($(SYSCONF)); make uninstall takes it away'
 	@echo 'make deb        a Debian package in build/'
@@ -202,6 +203,11 @@ soak:
 FUZZ_SECONDS ?= 600
 fuzz: deps
 	$(Q)test/fuzz/run $(FUZZ_SECONDS)
+
+# minutes: what the short runs of `make check` show, at full length
+.PHONY: load
+load: all $(PEERS)
+	$(Q)test/load/run $(B)/falco 10000 60 20
 
 .PHONY: test-programs
 test-programs: $(TESTS) $(B)/test/count_alloc.so $(B)/test/syscalls/syscalls $(LIVE_TESTS) $(PEERS)

@@ -249,6 +249,8 @@ static SSL_CTX *http_server_ctx(const struct http_server *s)
 	snprintf(path, sizeof path, "%s/server.key", s->certs);
 	if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1)
 		abort();
+	/* without it, sessions of clients that showed a certificate cannot be resumed */
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"test", 4);
 	if (s->mtls) {
 		snprintf(path, sizeof path, "%s/ca.pem", s->certs);
 		if (SSL_CTX_load_verify_locations(ctx, path, NULL) != 1)

@@ -290,6 +290,27 @@ static void test_mutual_tls(void **state)
 	try_tls(true, (struct tls_options){ .ca_cert = file("ca.pem") }, "");
 }
 
+/* Each alert over a connection of its own, which resumes the session of the one before. */
+static void test_mutual_tls_without_keep_alive(void **state)
+{
+	struct http_options o;
+	struct sender *s;
+
+	serve(dir, true, 0);
+	o = options();
+	o.keep_alive = false;
+	o.tls = (struct tls_options){ .ca_cert = file("ca.pem"), .client_cert = file("client.pem"), .client_key = file("client.key") };
+	s = sender_of(o);
+	for (uint64_t i = 1; i <= 3; i++) {
+		put(s, "x");
+		done(s, i);
+	}
+	assert_int_equal(server.connections, 3);
+	assert_int_equal(stats_of(s).failures, 0);
+	sender_close(s, 0, NULL);
+	http_server_stop(&server);
+}
+
 static void test_files_that_are_not_there(void **state)
 {
 	struct http_options o = options();
@@ -666,6 +687,7 @@ int main(void)
 		cmocka_unit_test_setup(test_batches, clean),
 		cmocka_unit_test_setup(test_tls_authorities, clean),
 		cmocka_unit_test_setup(test_mutual_tls, clean),
+		cmocka_unit_test_setup(test_mutual_tls_without_keep_alive, clean),
 		cmocka_unit_test_setup(test_files_that_are_not_there, clean),
 		cmocka_unit_test_setup(test_failed_then_taken, clean),
 		cmocka_unit_test_setup(test_waits_as_long_as_the_server_asks, clean),

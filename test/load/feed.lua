@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- luajit test/load/feed.lua RATE SECONDS: a capture on standard output that grows as a live source would: RATE opens of /load/1,
--- /load/2, ... a second. At the end it says on standard error how long that took, and how far it ever fell behind: that is how
--- long its reader did not read.
+-- luajit test/load/feed.lua RATE SECONDS [PREFIX]: a capture on standard output that grows as a live source would: RATE opens of
+-- /load/1, /load/2, ... (or PREFIX and number) a second. At the end it says on standard error how long that took, and how far it
+-- ever fell behind: that is how long its reader did not read.
 local ffi = require("ffi")
 local capture = dofile("test/capture.lua")
 
@@ -12,6 +12,7 @@ int usleep(unsigned us);
 ]]
 
 local RATE, SECONDS = tonumber(arg[1]), tonumber(arg[2])
+local PREFIX = arg[3] or "/load/"
 local SLICE = 0.01
 
 local time = ffi.new("struct feed_time")
@@ -33,7 +34,7 @@ while done < RATE * SECONDS do
   local due = math.min(math.floor((now() - start) * RATE), RATE * SECONDS)
   while done < due do
     done = done + 1
-    values[open.at.name] = "/load/" .. done
+    values[open.at.name] = PREFIX .. done
     out:put(open, 100, values)
   end
   out:flush()
