@@ -227,7 +227,7 @@ static void test_nobody_there(void **state)
 	expect_notice(s, SENDER_DOWN, "kafka://");
 	start = sys_now_ns();
 	sender_close(s, 100, &last);
-	assert_true(sys_now_ns() - start < 1500000000u);
+	assert_true(sys_now_ns() - start < 10000000000u);
 	assert_int_equal(last.waiting, 10);
 	assert_true(last.down);
 }

@@ -21,7 +21,7 @@ enum {
 	DEFAULT_TIMEOUT_MS = 10000,
 	MAX_TIMEOUT_MS = 300000,
 	MAX_HEADERS = 64,
-	GRACE_MS = 500,
+	GRACE_S = 2,
 	IDLE_MS = 1000,
 };
 
@@ -380,9 +380,7 @@ void http_client_free(struct http_client *c)
 	atomic_store(&c->stopping, true);
 	eventfd_write(c->wake, 1);
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += GRACE_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
+	until.tv_sec += GRACE_S;
 	if (pthread_timedjoin_np(c->thread, NULL, &until))
 		pthread_detach(c->thread);
 	client_let_go(c);

@@ -13,7 +13,7 @@ enum {
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_MOST_MS = 2000,
 	WAIT_MOST_MS = 60000,		/* longer than any peer may ask for */
-	GRACE_MS = 500,			/* for a thread to come back from what it does once time is up */
+	GRACE_MS = 2000,			/* for a thread to come back from what it does once time is up */
 	NOTICE_HEAD = 5,
 	REFUSALS_TOLD = 10,		/* one by one; then at most one in REFUSALS_PAUSE_NS */
 };
