@@ -226,12 +226,12 @@ static void test_batches(void **state)
 	struct sender *s;
 
 	serve(NULL, false, 0);
-	seen.script[0] = 500;			/* while that one waits, the others gather */
+	seen.script[0] = 503;			/* for the second that it asks for, the others gather */
 	o = options();
 	o.max_batch = 3;
 	s = sender_of(o);
 	put(s, "1");
-	expect_notice(s, SENDER_DOWN, "the server answers 500");
+	expect_notice(s, SENDER_DOWN, "the server answers 503");
 	for (const char *p = "2\0003\0004\0005\0"; *p; p += 2)
 		put(s, p);
 	done(s, 5);
@@ -395,13 +395,13 @@ static void test_refused_batch_is_taken_apart(void **state)
 	struct sender *s;
 
 	serve(NULL, false, 0);
-	seen.script[0] = 500;
+	seen.script[0] = 503;
 	seen.poison = "bad";
 	o = options();
 	o.max_batch = 3;
 	s = sender_of(o);
 	put(s, "0");
-	expect_notice(s, SENDER_DOWN, "500");
+	expect_notice(s, SENDER_DOWN, "503");
 	put(s, "bad");
 	put(s, "2");
 	put(s, "3");
