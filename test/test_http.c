@@ -421,7 +421,7 @@ static void test_hangs(void **state)
 	serve(NULL, false, 0);
 	seen.script[0] = seen.script[1] = seen.script[2] = HTTP_HANG;
 	o = options();
-	o.timeout_ms = 100;
+	o.timeout_ms = 700;
 	o.max_timeouts = 2;
 	s = sender_of(o);
 	put(s, "one");
