@@ -13,6 +13,7 @@ DESTDIR ?=
 PKGS     := luajit yaml-0.1 libisal jansson libbpf libcurl zlib openssl
 PKGS     += libedit
 PKGS     += hiredis rdkafka
+PKGS     += libmicrohttpd
 CC       ?= gcc
 CXX      ?= g++
 CLANG    ?= clang
@@ -68,6 +69,8 @@ DEPS := gcc g++ make pkg-config gzip luajit libluajit-5.1-dev lua-lpeg lua-lpeg-
 DEPS += libedit-dev tmux
 # alerts to other machines, and their tests
 DEPS += libhiredis-dev redis-server librdkafka-dev
+# the web server
+DEPS += libmicrohttpd-dev
 
 deps:
 	$(Q).ci/deps $(DEPS)
@@ -233,6 +236,9 @@ install: all
 	$(Q)install -m 644 lua/examples/*.lua $(DESTDIR)$(PREFIX)/share/doc/falco/examples
 	$(Q)install -m 644 docs/falco.8 $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
 	$(Q)install -m 644 docs/falco-test.1 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's|/etc/falco|$(SYSCONF)/falco|g; s|/usr/bin|$(PREFIX)/bin|g' conf/falco.service >$(B)/falco.service
+	$(Q)install -m 644 $(B)/falco.service $(DESTDIR)$(PREFIX)/lib/systemd/system/falco.service
 	$(Q)sed 's|/etc/falco|$(SYSCONF)/falco|g' conf/falco.yaml >$(B)/falco.yaml
 	$(call keep,rules/falco_rules.yaml,$(DESTDIR)$(SYSCONF)/falco/falco_rules.yaml)
 	$(call keep,$(B)/falco.yaml,$(DESTDIR)$(SYSCONF)/falco/falco.yaml)
@@ -240,6 +246,7 @@ install: all
 uninstall:
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/man/man7/falco-scripts.7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/falco.service
 	@echo 'kept: $(DESTDIR)$(SYSCONF)/falco (your configuration)'
 
 deb: all

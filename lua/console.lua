@@ -56,47 +56,62 @@ function M.failure()
   return "standard output: " .. core.ffi.string(core.C.sys_error_text(failed))
 end
 
-local function say(level, message)
+-- Importance by name, 0 = emergency ... 7 = debug; the least important that is shown.
+local LEVELS = {}
+for i, name in ipairs(schema.log_levels) do LEVELS[name] = i - 1 end
+local shown = LEVELS.notice
+local threshold = LEVELS.info          -- of the log: log_level alone
+
+-- Whether messages go to syslog as well, and where that is; nil: where it always is.
+local to_syslog, syslog_path = false, nil
+
+local function write(level, message)
   local paint, off = "", ""
   if M.has_colour(ERR) then paint, off = M.paints[level], M.paints.off end
   local line = ("falco: %s%s:%s %s\n"):format(paint, level, off, text.printable(message))
   core.C.sys_write(ERR, line, #line)
 end
 
--- Importance by name, 0 = emergency ... 7 = debug; the least important that is shown.
-local LEVELS = {}
-for i, name in ipairs(schema.log_levels) do LEVELS[name] = i - 1 end
-local shown = LEVELS.notice
+-- must: at any level
+local function say(level, message, must)
+  local importance = LEVELS[level]
+  if must or shown >= importance then write(level, message) end
+  if to_syslog and (must or threshold >= importance) then
+    local line = text.printable(message)
+    core.C.notify_syslog(syslog_path, importance, line, #line)
+  end
+end
 
 -- log_level and log_stderr of falco.yaml, -v. Without log_stderr only what is amiss comes to standard error; with -v all does.
 function M.set_level(name, to_stderr, verbose)
-  shown = verbose and LEVELS.debug or to_stderr and LEVELS[name] or math.min(LEVELS[name], LEVELS.notice)
+  threshold = LEVELS[name]
+  shown = verbose and LEVELS.debug or to_stderr and threshold or math.min(threshold, LEVELS.notice)
+end
+
+-- log_syslog of falco.yaml.
+function M.set_syslog(on, path)
+  to_syslog, syslog_path = on, path
 end
 
 -- Shown at any level: the program ends for it, or has failed at what it was asked for.
-function M.error(message) say("error", message) end
-
-function M.warning(message)
-  if shown >= LEVELS.warning then say("warning", message) end
-end
-
-function M.notice(message)
-  if shown >= LEVELS.notice then say("notice", message) end
-end
-
-function M.info(message)
-  if shown >= LEVELS.info then say("info", message) end
-end
-
-function M.debug(message)
-  if shown >= LEVELS.debug then say("debug", message) end
-end
+function M.error(message) say("error", message, true) end
+function M.warning(message) say("warning", message) end
+function M.notice(message) say("notice", message) end
+function M.info(message) say("info", message) end
+function M.debug(message) say("debug", message) end
 
 -- Shows what a diag list holds; opts.level "error" leaves warnings out.
 function M.diagnostics(diags, opts)
   local level = opts and opts.level or shown < LEVELS.warning and "error" or nil
   local rendered = diags:render({ color = M.has_colour(ERR), level = level })
   if rendered ~= "" then core.C.sys_write(ERR, rendered, #rendered) end
+  if not to_syslog then return end
+  for _, item in ipairs(diags:sorted()) do
+    if LEVELS[item.level] and LEVELS[item.level] <= (level == "error" and LEVELS.error or threshold) then
+      local line = text.printable(("%s:%d:%d: %s: %s"):format(item.file or "", item.line or 0, item.column or 0, item.level, item.message))
+      core.C.notify_syslog(syslog_path, LEVELS[item.level], line, #line)
+    end
+  end
 end
 
 return M

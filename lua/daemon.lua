@@ -2,13 +2,15 @@
 -- What a worker does between two events because somebody asked: SIGHUP, files that changed, the clock.
 --   local daemon = daemon.new(work, read_config)    read_config() -> configuration or nil, diagnostics: as at the start
 --   daemon:watch()      from here on changes of files are noticed: before they are read
---   daemon:start()      its thread: once rights were given up
+--   daemon:open()       what others are told: web server, metrics. -> true, or nil and a message
+--   daemon:start()      threads: once rights were given up
 --   daemon:wake()       does what was asked for; the engine stands between two events
 --   daemon:close()      before the engine is freed
 -- A reload takes rules, configuration and outputs at once or not at all: with a mistake anywhere all stays as it was.
 local changes = require("changes")
 local console = require("console")
 local core = require("core")
+local reporter = require("reporter")
 local scripts = require("scripts.config")
 
 local M = {}
@@ -18,7 +20,14 @@ Daemon.__index = Daemon
 
 -- reload(config) -> what changed, or nil and a message ("" when it was shown): the worker's part
 function M.new(work, read_config, reload)
-  return setmetatable({ work = work, read_config = read_config, reload_worker = reload, reloads = 0, failed_reloads = 0 }, Daemon)
+  work.wall_start, work.clock_start = core.C.sys_wall_ns(), core.C.sys_now_ns()
+  work.reload_wall = work.wall_start
+  return setmetatable({ work = work, read_config = read_config, reload_worker = reload, reloads = 0, failed_reloads = 0,
+    reporter = reporter.new(work, function(what) return work.tell(what) end) }, Daemon)
+end
+
+function Daemon:open()
+  return self.reporter:open()
 end
 
 -- ------------------------------------------------------------------ files
@@ -52,10 +61,10 @@ function Daemon:look_at(paths)
   end
 end
 
--- Makes the watching fit the worker's configuration.
+-- Makes the watching, of files and of the clock, fit the worker's configuration.
 function Daemon:watch()
-  local config = self.work.config
-  if not self.files and not config.watch_config_files then return end
+  local config, interval = self.work.config, self.reporter:interval()
+  if not self.files and not config.watch_config_files and not interval then return end
   if not self.files then
     local err = core.err()
     self.files = core.C.watch_new(0, err)
@@ -65,6 +74,7 @@ function Daemon:watch()
       return
     end
   end
+  core.C.watch_tick(self.files, interval or 0)
   self:look_at(config.watch_config_files and M.paths(config, self.work.options) or {})
   if self.started then self:start() end
 end
@@ -72,6 +82,7 @@ end
 function Daemon:start()
   local err = core.err()
   if self.files and core.C.watch_start(self.files, err) < 0 then console.warning(core.message(err)) end
+  if not self.started then self.reporter:start() end
   self.started = true
 end
 
@@ -79,7 +90,14 @@ end
 
 local WHY = { changed = "files have changed", asked = "SIGHUP" }
 
+-- Systemd wants to hear of both ends.
 function Daemon:reload(why)
+  core.C.notify_service(("RELOADING=1\nMONOTONIC_USEC=%s"):format(tostring(core.C.sys_now_ns() / 1000):gsub("U?LL$", "")))
+  self:load_anew(why)
+  core.C.notify_service(("READY=1\nSTATUS=%d rules"):format(#self.work.result.rules))
+end
+
+function Daemon:load_anew(why)
   local config, diags = self.read_config()
   if config then
     console.diagnostics(diags, { level = "error" })
@@ -92,7 +110,8 @@ function Daemon:reload(why)
   if config.watch_config_files and self.files then self:look_at(M.paths(config, self.work.options)) end
   local rules, message = self.reload_worker(config, keys)
   if not rules then return self:failed(why, message) end
-  self.reloads = self.reloads + 1
+  self.reloads, self.work.reload_wall = self.reloads + 1, core.C.sys_wall_ns()
+  self.reporter:adopt(keys)
   self:watch()
   console.notice(("%s: loaded anew: %s"):format(WHY[why], changes.text(rules, keys)))
   if #restart > 0 then
@@ -118,10 +137,18 @@ function Daemon:wake()
   elseif bit.band(asked, C.REQUEST_CHANGED) ~= 0 then
     self:reload("changed")
   end
+  if bit.band(asked, C.REQUEST_SNAPSHOT) ~= 0 then self.reporter:snapshot() end
+  if bit.band(asked, C.REQUEST_TICK) ~= 0 then self.reporter:tick() end
   return true
 end
 
+-- The run is about to end.
+function Daemon:stopping()
+  core.C.notify_service("STOPPING=1")
+end
+
 function Daemon:close()
+  self.reporter:close()
   if self.files then core.C.watch_free(self.files) end
   self.files = nil
 end

@@ -13,6 +13,7 @@ local core = require("core")
 local json = require("json")
 local render = require("render")
 local rules = require("rules")
+local sorted_keys = require("sorted_keys")
 local text = require("text")
 
 local M = {}
@@ -88,11 +89,34 @@ Formatter.__index = Formatter
 
 M.hostname = render.hostname
 
+-- Fields that entries of `route` and `throttle` look at, each once.
+function M.asked_fields(config)
+  local list, seen = {}, {}
+  local function add(name)
+    if not seen[name] then list[#list + 1] = name end
+    seen[name] = true
+  end
+  for _, entry in ipairs(config.route or {}) do
+    for _, name in ipairs(sorted_keys(entry.match and entry.match.fields or {})) do add(name) end
+  end
+  for _, entry in ipairs(config.throttle or {}) do
+    for _, name in ipairs(sorted_keys(entry.match and entry.match.fields or {})) do add(name) end
+    for _, name in ipairs(entry.by) do add(name) end
+  end
+  return list
+end
+
+-- The plan of one field, or nil after an error went to diags.
+function M.field_plan(ruleset, name, diags, where)
+  return rules.output{ text = "%" .. name, ruleset = ruleset, diag = diags, name = where }
+end
+
 -- diags is for the prefix alone, whose field is ours: it stays empty.
 function M.new(config, ruleset)
   local field = TIME_FIELDS[config.time_format_iso_8601 and "iso" or "clock"]
   return setmetatable({
     ruleset = ruleset, prefix = rules.output{ text = field, ruleset = ruleset, diag = diag.new() }, renderer = render.new(config),
+    asked = M.asked_fields(config),
   }, Formatter)
 end
 
@@ -111,11 +135,24 @@ local function output_fields(self, union, rule)
   return members_of(map)
 end
 
+-- Values that are asked for without being shown: { { name =, at = }, ... }
+local function hidden_fields(self, union, rule)
+  local map = {}
+  for _, list in ipairs{ self.asked, rule.throttle and rule.throttle.by or {} } do
+    for _, name in ipairs(list) do
+      local plan = M.field_plan(self.ruleset, name, diag.new())
+      if plan then union:fields(plan, map) end
+    end
+  end
+  return members_of(map)
+end
+
 function Formatter:prepare(rule)
   local union = new_union(self.ruleset)
   local described = {
     rule = rule.name, source = rule.source, priority = rule.priority, tags = rule.tags, level = rule.priority_name,
     parts = union:parts(rule.output_plan), members = output_fields(self, union, rule),
+    hidden = hidden_fields(self, union, rule), throttle = rule.throttle,
   }
   return { described = described, output = union:output() }
 end

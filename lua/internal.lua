@@ -11,7 +11,7 @@ M.INFORMATIONAL, M.DEBUG = 6, 7
 -- As renderer:tell() wants it, plain data.
 function M.what(what)
   local rule = PREFIX .. what.rule
-  return { rule = rule, message = rule .. ". " .. what.message, priority = what.priority, fields = what.fields or {} }
+  return { rule = rule, message = what.text or rule .. ". " .. what.message, priority = what.priority, fields = what.fields or {} }
 end
 
 -- tokens that come at `rate` a second, up to `most` of them; the first one is there at once.

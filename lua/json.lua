@@ -37,7 +37,8 @@ end
 local function number(n)
   if n == math.floor(n) and math.abs(n) < 2 ^ 53 then return ("%d"):format(n) end
   if n ~= n or n == math.huge or n == -math.huge then return "null" end
-  return ("%.17g"):format(n)
+  local short = ("%.15g"):format(n)
+  return tonumber(short) == n and short or ("%.17g"):format(n)
 end
 
 local encode

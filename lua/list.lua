@@ -277,7 +277,7 @@ end
 
 -- ------------------------------------------------------------------ versions and support
 
-local function versions()
+function M.versions()
   local engine = upstream("engine")
   return {
     falco_version = core.cstr(core.C.falco_version()), libs_version = upstream("libs"),
@@ -288,7 +288,7 @@ local function versions()
 end
 
 function M.version(is_json)
-  local v = versions()
+  local v = M.versions()
   if is_json then return json.encode(v) .. "\n" end
   return table.concat({
     "Falco version: " .. v.falco_version, "Plugin API:    " .. v.plugin_api_version,
@@ -338,7 +338,7 @@ function M.support(args, config, files)
     rules[#rules + 1] = { name = file.name, variants = json.array({ { content = file.text or "" } }) }
   end
   return json.encode({
-    version = core.ffi.string(core.C.falco_version()), engine_info = versions(),
+    version = core.ffi.string(core.C.falco_version()), engine_info = M.versions(),
     cmdline = "falco " .. hide_login((table.concat(args, " "):gsub("(password=)%S+", "%1***"))),
     config = written(config), rules_files = rules,
     system_info = {

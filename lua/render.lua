@@ -157,6 +157,7 @@ end
 function Renderer:plan(described)
   described.tail = tail_of(self, described, described.level)
   described.by_name = {}
+  for _, member in ipairs(described.hidden or {}) do described.by_name[member.name] = member end
   for _, member in ipairs(described.members) do described.by_name[member.name] = member end
   return described
 end

@@ -16,6 +16,7 @@ local files = require("files")
 local format = require("format")
 local internal = require("internal")
 local outputs = require("outputs")
+local pidfile = require("pidfile")
 local queue = require("queue")
 local rules = require("rules")
 local interest = require("rules.interest")
@@ -101,6 +102,18 @@ function M.read_files(paths)
   return list
 end
 
+-- Which files these are: { { path =, sha256 = }, ... }
+local function sums_of(texts)
+  local list, hex = {}, core.ffi.new("char[65]")
+  for _, file in ipairs(texts) do
+    if file.text then
+      core.C.digest_sha256(file.text, #file.text, hex)
+      list[#list + 1] = { path = file.name, sha256 = core.ffi.string(hex) }
+    end
+  end
+  return list
+end
+
 -- "container_id=%container.id" for each field that says it is worth it.
 local function suggested_output()
   local C, ffi, bit = core.C, core.ffi, require("bit")
@@ -177,6 +190,14 @@ function M.load_rules(config, texts)
     append_output = M.append_output(config),
   }
   if result.ok then rules.select(result, selection(config)) end
+  for _, name in ipairs(format.asked_fields(config)) do
+    if not format.field_plan(ruleset, name, diags, "a field of route or throttle") then result.ok = false end
+  end
+  for _, rule in ipairs(result.rules) do
+    for _, name in ipairs(rule.throttle and rule.throttle.by or {}) do
+      if not format.field_plan(ruleset, name, diags, ("throttle of rule '%s'"):format(rule.name)) then result.ok = false end
+    end
+  end
   if names_containers(config, result) then core.C.ruleset_use_containers(ruleset) end
   return { ruleset = ruleset, result = result, diags = diags }
 end
@@ -420,17 +441,6 @@ end
 
 -- ------------------------------------------------------------------ from start to end
 
-local function write_pid(path)
-  local f, message = io.open(path, "w")
-  local ok = f ~= nil
-  if f then
-    ok, message = f:write(core.C.sys_pid(), "\n")
-    local closed, why = f:close()
-    ok, message = ok and closed, message or why
-  end
-  return not ok and ("cannot write the process id to '%s': %s"):format(path, (message:gsub("^.*: ", ""))) or nil
-end
-
 -- What a live source has to report for the worker's rules: a struct syscall_set. Says what does not fit.
 local function watched(work)
   local watch = interest.of(work.result, work.config.base_syscalls)
@@ -466,11 +476,37 @@ function M.worker(config, options, loaded)
   return work
 end
 
--- Alerts of rules that go on under the same name are counted on.
+local MOST_PAST = 10000          -- rules that are gone, and whose alerts are remembered
+
+-- Alerts of rules that go on under the same name are counted on, also when they were away for a while. work.past: name -> the
+-- rule and its number, of those that are away and had alerts.
 local function carry_counts(work, old_rules, old_counts)
-  local by_name = {}
-  for i, rule in ipairs(old_rules) do by_name[rule.name] = old_counts[i] end
-  for i, rule in ipairs(work.result.rules) do work.counts[i] = by_name[rule.name] or 0 end
+  local by_name, past = {}, work.past or { n = 0, rules = {} }
+  work.past = past
+  for i, rule in ipairs(old_rules) do by_name[rule.name] = { rule = rule, count = old_counts[i] } end
+  for i, rule in ipairs(work.result.rules) do
+    local was = by_name[rule.name] or past.rules[rule.name]
+    work.counts[i] = was and was.count or 0
+    if past.rules[rule.name] then past.rules[rule.name], past.n = nil, past.n - 1 end
+    by_name[rule.name] = nil
+  end
+  for name, was in pairs(by_name) do
+    if was.count > 0 and past.n < MOST_PAST then
+      past.rules[name], past.n = { rule = { name = name, priority = was.rule.priority }, count = was.count }, past.n + 1
+    end
+  end
+end
+
+-- Rules and their counts, those that are gone too.
+local function all_counts(work)
+  local list, counts = {}, {}
+  for i, rule in ipairs(work.result.rules) do list[i], counts[i] = rule, work.counts[i] end
+  local gone = work.past and work.past.rules or {}
+  for _, name in ipairs(sorted_keys(gone)) do 
+    list[#list + 1] = gone[name].rule
+    counts[#list] = gone[name].count
+  end
+  return list, counts
 end
 
 -- Other rules for a worker whose engine stands between two events: after engine_next() returned, and after the alerts of
@@ -495,7 +531,7 @@ function M.reload(work, texts, config)
 end
 
 -- Keys that the outputs are opened with, besides NAME_output, and that lines are made with.
-local OUTPUT_KEYS = { "buffered_outputs", "outputs_queue", "outputs_spool", "output_timeout", "json_output", "json_include_output_property",
+local OUTPUT_KEYS = { "route", "throttle", "buffered_outputs", "outputs_queue", "outputs_spool", "output_timeout", "json_output", "json_include_output_property",
   "json_include_message_property", "json_include_output_fields_property", "json_include_tags_property", "time_format_iso_8601",
   "scripts", "scripts_dir", "scripts_state_dir" }
 
@@ -523,13 +559,16 @@ local function reconfigure(work, config, keys)
   outs, message = new_outputs(work, config, keys)
   if not outs then return nil, message end
   local old_outs, old_rules = work.outs, work.result.rules
-  local ok, diags = M.reload(work, M.read_files(paths), config)
+  local texts = M.read_files(paths)
+  local ok, diags = M.reload(work, texts, config)
   console.diagnostics(diags)
   if not ok then
     if outs ~= old_outs then outs:cancel() end
     return nil, ""
   end
+  work.rules_sums, work.config_sums = sums_of(texts), sums_of(M.read_files(config.files))
   console.set_level(config.log_level, config.log_stderr, work.options.verbose)
+  console.set_syslog(config.log_syslog, os.getenv("FALCO_SYSLOG_SOCKET"))
   if outs ~= old_outs then
     old_outs:cancel()
     work.outs, work.scripts_face = outs, script_config.face(config)
@@ -557,9 +596,11 @@ local function set_up(work, config, options)
   local paths, message = M.rules_files(config, options)
   if not paths then return message end
   for _, path in ipairs(paths) do console.info("loading rules from " .. path) end
-  local loaded = M.load_rules(config, M.read_files(paths))
+  local texts = M.read_files(paths)
+  local loaded = M.load_rules(config, texts)
   console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
+  work.rules_sums, work.config_sums = sums_of(texts), sums_of(M.read_files(config.files))
   if not outputs.is_configured(config) then console.warning("no output is enabled; alerts are only counted") end
   take_rules(work, loaded)
   if config.script_paths and not options.dry_run then work.daemon:watch() end
@@ -578,10 +619,16 @@ local function set_up(work, config, options)
   work.tell = teller(work)
   M.open_scripts(work)
   work.windows = windows.new(config.capture, work.eng, work.tell)
-  message = options.pidfile and write_pid(options.pidfile)
+  local ok
+  ok, message = work.daemon:open()
+  if not ok then return message end
+  if options.pidfile then
+    work.pidfile, message = pidfile.write(options.pidfile)
+    if not work.pidfile then return message end
+  end
   M.give_up_rights(config)
   work.daemon:start()
-  return message or nil
+  return nil
 end
 
 -- They go to standard output, as upstream has it. `falco replay` is ours and made for pipes: only people see them.
@@ -598,7 +645,7 @@ local function finish(work, result, options)
   local lost = work.outs:is_lost()
   work.outs:finish(C.sys_stop_signal() ~= 0 or is_live(work.config))
   if wants_statistics(options) and not (lost or work.outs.lost) then
-    console.print(stats.rules_text(work.result.rules, work.counts))
+    console.print(stats.rules_text(all_counts(work)))
   end
   for _, message in ipairs(work.outs:failures()) do failures[#failures + 1] = message end
   -- after a failure the counters would only repeat what the failure says
@@ -610,6 +657,7 @@ end
 local function tear_down(work)
   core.C.sys_serve_requests(false)
   work.daemon:close()
+  if work.pidfile then pidfile.remove(work.pidfile) end
   if work.outs then work.outs:free() end
   if not work.eng then return end
   core.C.sys_stop_on_signals(nil)
@@ -633,6 +681,7 @@ function M.run(config, options, read_config)
   core.C.sys_stop_on_signals(work.eng)
   work.started = { cpu = core.C.sys_cpu_ns(), wall = core.C.sys_now_ns() }
   local result = run_loop(work, config, options)
+  work.daemon:stopping()
   local failures = finish(work, result, options)
   for _, failure in ipairs(failures) do console.error(failure) end
   tear_down(work)

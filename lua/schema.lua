@@ -85,6 +85,27 @@ local function check_priority(value)
   return "is no priority", M.priorities
 end
 
+local UNITS = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000, w = 7 * 86400000, y = 365 * 86400000 }
+local LONGEST = 4294967295           -- ms
+
+-- "1h30m", larger units first, or a number of milliseconds -> milliseconds, or nil.
+function M.interval(text)
+  local rest, total, last = text:gsub("%s", ""), 0, math.huge
+  if rest:find("^%d+$") then total, rest = tonumber(rest), "" end
+  while rest ~= "" do
+    local n, unit, more = rest:match("^(%d+)(%a+)(.*)$")
+    local factor = UNITS[unit]
+    if not factor or factor >= last then return nil end
+    total, last, rest = total + tonumber(n) * factor, factor, more
+  end
+  return total > 0 and total <= LONGEST and total or nil
+end
+
+local function check_interval(text)
+  if M.interval(text) then return nil end
+  return "is no time such as 30s, 1h30m or 5000 (ms)", {}
+end
+
 local function is_enabled_plugin(plugins)
   for _, plugin in ipairs(plugins) do
     if plugin.name ~= "container" then return true end     -- container metadata is built in
@@ -115,6 +136,14 @@ end
 
 -- A rule's script stands between two events.
 M.script_limits, M.rule_script_limits = script_limits(1000000, 50), script_limits(200000, 10)
+
+M.alert_match = map({
+  { "rule", list(any_scalar, "names of rules; * stands for any text") },
+  { "tags", list(any_scalar, "tags that the rule carries, all of them") },
+  { "priority", str("", "the alert is at least this important", { check = function(value) return value ~= "" and check_priority(value) or nil end }) },
+  { "source", str("", "event source of the rule, or internal: what falco itself has to say") },
+  { "fields", open("fields of the event and values that they have: a text in which * stands for any text, or a list of such") },
+}, "which alerts, all of what is given; all alerts when absent")
 
 M.root = map({
   { "config_files", list(either({
@@ -218,6 +247,18 @@ M.root = map({
     .. "an entry of `scripts` with the path of one speaks for it; empty: none") },
   { "scripts_state_dir", str("/var/lib/falco/scripts", "directory for the stores of scripts that are granted kv; made if its parent is there") },
   { "rule_scripts", map({ { "limits", M.rule_script_limits } }, "scripts of rules (the key `script` in a rules file)") },
+  { "route", list(map({
+    { "match", M.alert_match },
+    { "to", list(any_scalar, "outputs that get the alert: stdout, stderr, file, syslog, program, unix, http, kafka, redis, as far as they are enabled") },
+    { "drop", bool(false, "none gets it") },
+    { "continue", bool(false, "entries behind this one may add outputs") },
+  }, "one entry"), "where alerts go; the first entry that matches decides, and what none matches goes to all outputs") },
+  { "throttle", list(map({
+    { "match", M.alert_match },
+    { "count", int(1, "alerts that pass within that time", { min = 1, max = 1000000000 }) },
+    { "within", str("1m", "time, as 30s or 1h30m; it begins with the first alert", { check = check_interval }) },
+    { "by", list(any_scalar, "fields: alerts of one rule that differ in one of them are counted apart") },
+  }, "one entry"), "hold alerts back that come too often; what was held back is told at the end of the time. The first entry that matches counts") },
   { "static_fields", open("constant fields for outputs",
     { missing = "static fields are not known to conditions and outputs" }) },
 
@@ -315,20 +356,19 @@ M.root = map({
     "alerts to gRPC clients of older versions") },
 
   { "webserver", map({
-    { "enabled", enabled(false, "no health or metrics endpoint listens") },
-    { "threadiness", int(0, "threads, 0 for one per CPU", { min = 0 }) },
-    { "listen_port", int(8765, "TCP port", { min = 0, max = 65535 }) },
-    { "listen_address", str("0.0.0.0", "address to listen on") },
+    { "enabled", bool(false, "serve them") },
+    { "threadiness", int(0, "taken for Falco's sake; one thread answers, and needs no more", { min = 0 }) },
+    { "listen_port", int(8765, "TCP port, 0 for any that is free", { min = 0, max = 65535 }) },
+    { "listen_address", str("127.0.0.1", "address of this host to listen on; 0.0.0.0 is all of them") },
     { "k8s_healthz_endpoint", str("/healthz", "path of the health check") },
-    { "prometheus_metrics_enabled", bool(false, "metrics at /metrics") },
+    { "prometheus_metrics_enabled", bool(false, "metrics at /metrics, if metrics.enabled too") },
     { "ssl_enabled", bool(false, "serve TLS") },
-    { "ssl_certificate", str("/etc/falco/falco.pem", "certificate and key") },
-  }, "health check and metrics over HTTP") },
+    { "ssl_certificate", str("/etc/falco/falco.pem", "file with certificate and key, as PEM") },
+  }, "a web server: health check, /versions, /rules, /metrics") },
 
   { "log_stderr", bool(false, "all messages that log_level lets through to standard error; errors and warnings go there "
     .. "without it, too") },
-  { "log_syslog", bool(false, "messages of the program to syslog",
-    { missing = "messages go to standard error alone", asks = yes }) },
+  { "log_syslog", bool(false, "messages that log_level lets through to syslog, too") },
   { "log_level", str("info", "the least important messages to show; those that the program ends with are always shown",
     { enum = M.log_levels }) },
   { "libs_logger", map({
@@ -352,22 +392,22 @@ M.root = map({
     { "simulate_drops", bool(false, "for tests") },
   }, "events that a live source lost") },
   { "metrics", map({
-    { "enabled", enabled(false, "no metrics are reported") },
-    { "interval", str("5000", "time between reports, as 1h or 30s") },
+    { "enabled", bool(false, "make them") },
+    { "interval", str("5000", "time between reports, as 1h, 30s or a number of milliseconds", { check = check_interval }) },
     { "output_rule", bool(false, "report as an alert") },
     { "output_file", str("", "report to a file") },
     { "rules_counters_enabled", bool(true, "alerts of each rule") },
     { "resource_utilization_enabled", bool(true, "CPU and memory") },
     { "state_counters_enabled", bool(true, "sizes of the state tables") },
     { "kernel_event_counters_enabled", bool(true, "events and drops of the driver") },
-    { "kernel_event_counters_per_cpu_enabled", bool(true, "the same for each CPU") },
-    { "libbpf_stats_enabled", bool(true, "run times of BPF programs") },
-    { "plugins_metrics_enabled", bool(true, "metrics of plugins") },
-    { "kernel_iter_event_counters_enabled", bool(true, "events from BPF iterators") },
-    { "jemalloc_stats_enabled", bool(true, "memory allocator") },
-    { "convert_memory_to_mb", bool(true, "memory in MB") },
-    { "include_empty_values", bool(false, "zeros too") },
-  }, "regular reports about the program itself") },
+    { "kernel_event_counters_per_cpu_enabled", bool(true, "the same for each CPU; not counted here, so that nothing comes of it") },
+    { "libbpf_stats_enabled", bool(true, "run times of BPF programs; nothing comes of it here") },
+    { "plugins_metrics_enabled", bool(true, "metrics of plugins; nothing comes of it as long as none are loaded") },
+    { "kernel_iter_event_counters_enabled", bool(true, "events from BPF iterators; nothing comes of it here") },
+    { "jemalloc_stats_enabled", bool(true, "memory allocator; nothing comes of it here, there is no jemalloc") },
+    { "convert_memory_to_mb", bool(true, "memory in MB, in reports; else in kB") },
+    { "include_empty_values", bool(false, "zeros too, in reports") },
+  }, "numbers about the program itself: in regular reports, and at /metrics of the web server") },
   { "base_syscalls", map({
     { "custom_set", list(any_scalar, "system calls to watch besides those of the rules; !name leaves one out") },
     { "repair", bool(false, "watch the fewest calls that keep the state right") },

@@ -136,6 +136,19 @@ describe("reload", function()
     core.C.engine_free(work.eng)
   end)
 
+  it("counts on when a rule was away for a while", function()
+    local work = new_worker(OLD)
+    local files = 0
+    go(work, function(name) files = files + (name == "file" and 1 or 0) return files < 3 end)
+    run.reload(work, text("net", "evt.type = connect"))
+    assert.same({ 0 }, work.counts)
+    assert.equal(files, work.past.rules.file.count)
+    run.reload(work, NEW)
+    assert.same({ 0, files, 0 }, work.counts)
+    assert.is_nil(work.past.rules.file)
+    core.C.engine_free(work.eng)
+  end)
+
   it("can be done a hundred times", function()
     local work = new_worker(OLD)
     for i = 1, 100 do

@@ -35,7 +35,7 @@ describe("schema of falco.yaml", function()
     "config_files", "watch_config_files", "rules_files", "rules", "engine", "load_plugins", "plugins", "plugins_hostinfo", "time_format_iso_8601",
     "priority", "json_output", "json_include_output_property", "json_include_message_property",
     "json_include_output_fields_property", "json_include_tags_property", "buffered_outputs", "rule_matching",
-    "append_output", "scripts", "scripts_dir", "scripts_state_dir", "rule_scripts", "outputs_queue", "outputs_spool", "output_timeout",
+    "append_output", "webserver", "metrics", "log_syslog", "route", "throttle", "scripts", "scripts_dir", "scripts_state_dir", "rule_scripts", "outputs_queue", "outputs_spool", "output_timeout",
     "stderr_output", "syslog_output", "unix_output", "program_output", "stdout_output", "file_output", "http_output", "kafka_output", "redis_output",
     "log_stderr", "log_level", "libs_logger.enabled",
     "falco_libs", "limits", "base_syscalls", "capture",

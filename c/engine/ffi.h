@@ -264,6 +264,13 @@ int ruleset_gate_holds(struct ruleset *rs, const struct evt *e, int32_t program)
 int ruleset_gate_verdict(struct ruleset *rs, const struct evt *e, uint32_t entry);
 /* Counts since ruleset_gate(), of events of one code. */
 void ruleset_gate_stats(const struct ruleset *rs, uint32_t code, struct gate_stats *stats);
+/* What an entry would cost alone in the gate: measured on a few of the events that some entry looks at. */
+struct gate_cost {
+	double ns;			/* of all of them together */
+	uint64_t asked;			/* that this entry looks at */
+	uint64_t samples;		/* all of them: ns / samples for each event */
+};
+void ruleset_gate_cost(const struct ruleset *rs, uint32_t entry, struct gate_cost *cost);
 
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);
@@ -1033,6 +1040,38 @@ int watch_start(struct watch *w, struct err *err);	/* the thread; what changed s
 int watch_paths(struct watch *w, const char *const *paths, uint32_t n, struct err *err);
 void watch_tick(struct watch *w, uint32_t tick_ms);
 void watch_free(struct watch *w);
+/*
+ * How falco stands, to the service manager (output/notify.c): lines as of sd_notify(3). 0, also when there is none to tell
+ * ($NOTIFY_SOCKET); -errno. And how often it wants to hear WATCHDOG=1, at least; 0: it does not.
+ */
+int notify_service(const char *state);
+uint32_t notify_watchdog_ms(void);
+/* A line for the log, to syslog. socket_path NULL: where it is by default. level: 0 emergency ... 7 debug. Never waits; what did not get
+ * through is counted. */
+int notify_syslog(const char *socket_path, uint32_t level, const char *text, size_t len);
+uint64_t notify_syslog_lost(void);
+void digest_sha256(const char *data, size_t len, char hex[65]);	/* "": it cannot be had */
+/* Health checks and numbers over HTTP (output/web.h). Ends of its threads as of sys_request(). */
+enum web_page { WEB_METRICS, WEB_VERSIONS, WEB_RULES, WEB_PAGES };
+struct web_options {
+	const char *address;		/* of the host, as digits */
+	const char *healthz;		/* path of the health check */
+	const char *certificate;	/* file with certificate and key; NULL: no TLS */
+	uint16_t port;			/* 0: any that is free */
+	bool metrics;			/* serve WEB_METRICS */
+};
+struct web_stats {
+	uint64_t requests, refused;	/* refused ones have an answer, too */
+	uint64_t cut;			/* connections that took too long */
+};
+struct web;
+struct web *web_new(const struct web_options *options, struct err *err);	/* listens; */
+int web_start(struct web *w, struct err *err);		/* the thread that answers */
+uint16_t web_port(const struct web *w);
+int web_put(struct web *w, uint32_t page, const char *text, size_t len);	/* from now on; any thread */
+void web_stats(const struct web *w, struct web_stats *stats);
+void web_free(struct web *w);
+
 uint64_t sys_now_ns(void);				/* monotonic */
 uint64_t sys_wall_ns(void);				/* since the epoch */
 uint64_t sys_cpu_ns(void);				/* user + system time of this process */

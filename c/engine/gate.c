@@ -220,6 +220,65 @@ static enum gate_verdict judge(struct gate *g, const struct evt *e, const struct
 	return sift(g, e, plan, PART_EVENT, NULL) && whole_part(g, e, plan, hits) ? GATE_PASSES : GATE_BY_CONDITION;
 }
 
+/* ------------------------------------------------------------------ what rules cost */
+
+enum { SAMPLE_EVERY = 4096 };		/* events that some entry looks at, on average: what keeps the cost below 1 % */
+
+/* Units are the machine's own, and as fine as it has them. */
+static inline uint64_t ticks(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	return sys_now_ns();
+#endif
+}
+
+/* One entry after the other, each as if it were alone. Comes before the event is judged: what is remembered then is found
+ * by the first that asks for it, which pays for it, as it would alone. */
+static __attribute__((cold, noinline)) void sample(struct gate *g, const struct evt *e, const struct plan *plan)
+{
+	int32_t hits[2];
+
+	if (!g->cost.since_ns) {
+		g->cost.since_ns = sys_now_ns();
+		g->cost.since_ticks = ticks();
+		g->cost.seed = 2463534242u;
+	}
+	g->cost.seed ^= g->cost.seed << 13;	/* xorshift: not in step with anything that repeats */
+	g->cost.seed ^= g->cost.seed >> 17;
+	g->cost.seed ^= g->cost.seed << 5;
+	g->cost.left = SAMPLE_EVERY / 2 + g->cost.seed % SAMPLE_EVERY;
+	g->cost.samples++;
+	for (uint32_t w = plan->from; w < plan->to; w++) {
+		for (uint64_t rest = plan->entries[w]; rest; rest &= rest - 1) {
+			uint32_t entry = w * 64 + (uint32_t)__builtin_ctzll(rest);
+			uint64_t start;
+
+			memset(g->passing + plan->from, 0, (plan->to - plan->from) * sizeof *g->passing);
+			g->passing[w] = rest & -rest;
+			start = ticks();
+			judge(g, e, plan, hits);
+			g->cost.of[entry].ticks += ticks() - start;
+			g->cost.of[entry].asked++;
+		}
+	}
+}
+
+void ruleset_gate_cost(const struct ruleset *rs, uint32_t entry, struct gate_cost *cost)
+{
+	const struct gate *g = rs->gate;
+	double ns_per_tick;
+
+	*cost = (struct gate_cost){ 0 };
+	if (!g || entry >= g->entries || !g->cost.samples)
+		return;
+	ns_per_tick = (double)(sys_now_ns() - g->cost.since_ns) / (double)(ticks() - g->cost.since_ticks + 1);
+	cost->ns = (double)g->cost.of[entry].ticks * ns_per_tick;
+	cost->asked = g->cost.of[entry].asked;
+	cost->samples = g->cost.samples;
+}
+
 bool gate_pass(struct ruleset *rules, const struct evt *e)
 {
 	struct gate *g;
@@ -233,6 +292,8 @@ bool gate_pass(struct ruleset *rules, const struct evt *e)
 	g->hits[0] = 0;
 	if (!(plan = g->types[e->h.code].plan))
 		return true;	/* somebody wants them all */
+	if (__builtin_expect(g->cost.left-- == 0, 0))
+		sample(g, e, plan);
 	memcpy(g->passing + plan->from, plan->entries + plan->from, (plan->to - plan->from) * sizeof *g->passing);
 	verdict = judge(g, e, plan, g->hits);
 	g->stats[e->h.code].verdicts[verdict]++;

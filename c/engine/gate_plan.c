@@ -32,7 +32,8 @@ int ruleset_gate(struct ruleset *rs, uint32_t entries)
 	g->yes = calloc(g->words, sizeof *g->yes);
 	g->hits = calloc(entries + 1ull, sizeof *g->hits);
 	g->matcher_of = calloc(g->nleaves + 1ull, sizeof *g->matcher_of);
-	ok = g->passing && g->unknown && g->yes && g->hits && g->matcher_of;
+	g->cost.of = calloc(entries, sizeof *g->cost.of);
+	ok = g->passing && g->unknown && g->yes && g->hits && g->matcher_of && g->cost.of;
 	for (int part = 0; part < KEPT_PARTS; part++) {
 		g->kept[part] = malloc(entries * sizeof *g->kept[part]);
 		for (uint32_t i = 0; g->kept[part] && i < entries; i++)
@@ -89,6 +90,7 @@ void gate_free(struct gate *g)
 	free(g->unknown);
 	free(g->yes);
 	free(g->hits);
+	free(g->cost.of);
 	free(g);
 }
 

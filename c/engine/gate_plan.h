@@ -89,6 +89,12 @@ struct gate {
 	int32_t *hits;			/* how many, and which entries got past everything */
 	struct memo_cache caches[KEPT_PARTS];
 	struct gate_stats stats[EV_COUNT];
+	struct {			/* what entries cost, measured on few events */
+		struct { uint64_t ticks, asked; } *of;	/* by entry */
+		uint64_t samples;
+		uint32_t left, seed;		/* events until the next one */
+		uint64_t since_ticks, since_ns;
+	} cost;
 };
 
 #endif

@@ -17,6 +17,7 @@
 -- A stage (STAGES) is a module with
 --   open(conf, env) -> stage, or nil and one line of text; false: nothing to do with this configuration
 --                             conf: all of falco.yaml. env: { live = bool, lanes = names of the outputs as a set,
+--                             field = function(record, name): as outs:field(),
 --                             emit = function(what) that raises an alert behind this stage: what as renderer:tell() has it }
 --   stage:pass(record)        -> false: it goes nowhere
 --   stage:wants(add), stage:tick(now), stage:close(): as channels have them, each optional
@@ -73,6 +74,8 @@ local CHANNELS = {
 -- In the order in which records pass them. { module }
 local STAGES = {
   { module = "outputs.scripts" },
+  { module = "outputs.throttle" },
+  { module = "outputs.route" },
 }
 
 -- Whether `conf` enables a channel, or has a script that may do something with alerts; a channel that this build does not have counts, since alerts were asked for.
@@ -104,6 +107,7 @@ local function open_stages(self, conf, env)
   for i, row in ipairs(STAGES) do
     local stage, message = require(row.module).open(conf, {
       live = env.live, lanes = names, emit = function(what) self:tell(what, i + 1) end,
+      field = function(record, name) return self:field(record, name) end,
     })
     if stage == nil then return message end
     if stage then self.stages[#self.stages + 1] = { at = i, stage = stage } end

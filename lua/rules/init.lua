@@ -268,7 +268,7 @@ local function finished(rule, condition, low, plan, extra, opts)
     name = rule.name, desc = joined(rule.desc), source = rule.source, tags = sorted(rule.tags), priority = rule.priority,
     priority_name = load.PRIORITIES[rule.priority], below_priority = rule.priority > opts.min_priority,
     enabled = rule.enabled and rule.priority <= opts.min_priority, capture = rule.capture, capture_duration = rule.capture_duration,
-    script = rule.script, condition = condition, output = plan.text, output_plan = plan, extra_fields = extra,
+    script = rule.script, throttle = rule.throttle, condition = condition, output = plan.text, output_plan = plan, extra_fields = extra,
     file = node.file, line = node.line, column = node.column, tree = low.tree, events = low.events,
     ast = low.ast, written = low.written, definition = rule,
   }

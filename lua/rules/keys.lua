@@ -11,6 +11,7 @@
 --   version    1.2.3, or 2 for 0.2.0              priority  a name, in any case   texts     a list of single values
 --   entry      a value, or nested lists of them   maps      a list of maps: `of` names the map
 --   script     Lua: the path of a file, or text
+--   throttle   a map of count, within, by
 --   override   a map of keys of the item to "append" or "replace"
 -- extra:
 --   required   the item must have it (a rule: when it is a new one)
@@ -91,6 +92,8 @@ item("rule", "rule", "what to alert on, and how", {
   { "capture", "bool", "write the events around its alerts to a capture file", { replace = true, default = false } },
   { "capture_duration", "whole", "for how many milliseconds", { replace = true, default = 0 } },
   { "script", "script", "Lua that decides what it alerts on: a path that ends in .lua, or the text itself", { replace = true } },
+  { "throttle", "throttle", "how many alerts pass in what time, told apart by which fields: {count: 5, within: 1m, by: [proc.name]}",
+    { replace = true } },
   { "warn_evttypes", "bool", "warn when it looks at nearly every type of event", { replace = true, default = true } },
   { "skip-if-unknown-filter", "bool", "leave it out, instead of failing, when it names unknown fields",
     { replace = true, default = false } },

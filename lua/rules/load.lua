@@ -18,6 +18,7 @@ local core = require "core"
 local diag = require "diag"
 local exceptions = require "rules.exceptions"
 local files = require "files"
+local config_schema = require "schema"
 local keys = require "rules.keys"
 local sorted_keys = require "sorted_keys"
 local yaml = require "rules.yaml"
@@ -175,6 +176,49 @@ local function piece(node, trim)
     stop = stop - 1
   end
   return { node = node, text = node.text:sub(from, stop), at = from }
+end
+
+-- ------------------------------------------------------------------ throttle
+
+local THROTTLE = { "count", "within", "by" }
+
+local function throttle_by(ctx, node)
+  local by = {}
+  for i, item in ipairs(node and (node.kind == "seq" and node or { node }) or {}) do
+    if item.kind ~= "scalar" or yaml.is_null(item) then
+      return invalid(ctx, item, "'by' of a throttle is a list of fields")
+    end
+    by[i] = item.text
+  end
+  return by
+end
+
+-- { count =, within = text, by = { field, ... } }
+local function throttle(ctx, map, key)
+  local node = yaml.get(map, key)
+  if not node or yaml.is_null(node) then
+    return nil
+  end
+  local value = value_of(ctx, key, node)
+  if node.kind ~= "map" then
+    return invalid(value, node, "'throttle' wants a map, like {count: 5, within: 1m, by: [proc.name]}")
+  end
+  for _, entry in ipairs(node) do
+    local name = entry.key.text or ""
+    if name ~= "count" and name ~= "within" and name ~= "by" then
+      return invalid(value, entry.key, ("a throttle has no key '%s'"):format(name), { near = diag.suggest(name, THROTTLE) })
+    end
+  end
+  local count, within = yaml.get(node, "count"), yaml.get(node, "within")
+  local n = count and count.kind == "scalar" and count.text:find("^%d+$") and tonumber(count.text)
+  if not n or n < 1 or n > 1000000000 then
+    return invalid(value, count or node, "'count' of a throttle is a whole number from 1")
+  end
+  if not within or within.kind ~= "scalar" or not config_schema.interval(within.text) then
+    return invalid(value, within or node, "'within' of a throttle is a time, such as 30s or 1h")
+  end
+  local by = throttle_by(value, yaml.get(node, "by"))
+  return by and { count = n, within = within.text, by = by }
 end
 
 -- ------------------------------------------------------------------ scripts
@@ -406,7 +450,7 @@ end
 
 local READERS = { text = text_reader, priority = function() return priority end, texts = function() return tags end,
   bool = function(key) return reader(bool, key) end, whole = function(key) return reader(whole, key) end,
-  script = function(key) return reader(script, key) end }
+  script = function(key) return reader(script, key) end, throttle = function(key) return reader(throttle, key) end }
 
 -- Names of keys inside the program, where they differ.
 local KEPT_AS = { condition = "cond", ["skip-if-unknown-filter"] = "skip_unknown" }

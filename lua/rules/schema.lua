@@ -40,6 +40,11 @@ local KINDS = {}
 
 function KINDS.text() return { type = "string", minLength = 1 } end
 function KINDS.script() return { type = "string", minLength = 1 } end
+function KINDS.throttle()
+  return { type = "object", additionalProperties = false, required = json.array{ "count", "within" }, properties = {
+    count = { type = "integer", minimum = 1 }, within = { type = "string", minLength = 1 }, by = { type = "array", items = ref("Value") },
+  } }
+end
 function KINDS.bool() return { type = "boolean" } end
 function KINDS.whole() return { type = "integer", minimum = 0 } end
 function KINDS.priority() return ref("Priority") end
