@@ -140,7 +140,9 @@ M.script_limits, M.rule_script_limits = script_limits(1000000, 50), script_limit
 M.alert_match = map({
   { "rule", list(any_scalar, "names of rules; * stands for any text") },
   { "tags", list(any_scalar, "tags that the rule carries, all of them") },
-  { "priority", str("", "the alert is at least this important", { check = function(value) return value ~= "" and check_priority(value) or nil end }) },
+  { "priority", str("", "the alert is at least this important", { check = function(value)
+    if value ~= "" then return check_priority(value) end
+  end }) },
   { "source", str("", "event source of the rule, or internal: what falco itself has to say") },
   { "fields", open("fields of the event and values that they have: a text in which * stands for any text, or a list of such") },
 }, "which alerts, all of what is given; all alerts when absent")

@@ -3,6 +3,7 @@
 -- agree in the fields of `by`, `count` pass within a window of time, which begins with the first of them; the others are held back, and
 -- at the window's end one alert tells how many they were. Time is that of the events, so that a replay says the same each time.
 -- What falco itself has to say is not held back.
+local core = require("core")
 local match = require("outputs.match")
 local schema = require("schema")
 
@@ -130,11 +131,11 @@ end
 
 -- Of a live source the clock goes on without alerts; a replay's does not.
 function Throttle:wants()
-  return self.env.live and self.held > 0 and tonumber(require("core").C.sys_now_ns()) + 1e9 or nil
+  return self.env.live and self.held > 0 and tonumber(core.C.sys_now_ns()) + 1e9 or nil
 end
 
 function Throttle:tick()
-  if self.env.live then each(self, tonumber(require("core").C.sys_wall_ns())) end
+  if self.env.live then each(self, tonumber(core.C.sys_wall_ns())) end
 end
 
 function Throttle:close()

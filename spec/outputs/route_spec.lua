@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: Apache-2.0
+local conf = require "conf"
+local diag = require "diag"
+local route = require "outputs.route"
+
+local LANES = { stdout = true, file = true, http = true }
+
+local function opened(text)
+  local diags = diag.new()
+  local config = conf.load{ diag = diags, set = { "route=" .. text } }
+  assert.equal(0, diags.errors)
+  return route.open(config, { lanes = LANES, field = function(r, name) return r.values and r.values[name] end })
+end
+
+local function where(stage, rule, more)
+  local record = { rule = rule, source = "syscall", priority = 4, tags = {} }
+  for key, value in pairs(more or {}) do record[key] = value end
+  if stage:pass(record) == false then return "nowhere" end
+  if not record.to then return "all" end
+  local names = {}
+  for name in pairs(record.to) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, " ")
+end
+
+describe("route", function()
+  it("is no stage without entries", function()
+    assert.is_false(opened("[]"))
+  end)
+
+  it("goes by the first entry that matches", function()
+    local stage = opened("[{match: {rule: a*}, to: [file]}, {match: {rule: '*b'}, to: [http, stdout]}, {match: {rule: c}, drop: true}]")
+    assert.equal("file", where(stage, "ab"))
+    assert.equal("http stdout", where(stage, "bb"))
+    assert.equal("nowhere", where(stage, "c"))
+    assert.equal("all", where(stage, "d"))
+    assert.equal(1, stage.dropped)
+  end)
+
+  it("goes on behind an entry that says so, and changes nobody's entry", function()
+    local stage = opened("[{match: {rule: a}, to: [file], continue: true}, {match: {priority: warning}, to: [http], continue: true}, {to: [stdout]}]")
+    for _ = 1, 2 do
+      assert.equal("file http stdout", where(stage, "a"))
+      assert.equal("http stdout", where(stage, "b"))
+      assert.equal("stdout", where(stage, "b", { priority = 6 }))
+    end
+  end)
+
+  it("leaves alone what a script has sent somewhere", function()
+    assert.equal("stdout", where(opened("[{to: [file]}]"), "a", { to = { stdout = true } }))
+  end)
+
+  it("looks at fields", function()
+    local stage = opened("[{match: {fields: {proc.name: [cat, 'py*']}}, to: file}]")
+    assert.equal("file", where(stage, "a", { values = { ["proc.name"] = "python" } }))
+    assert.equal("all", where(stage, "a", { values = {} }))
+  end)
+
+  it("says which outputs there are", function()
+    local stage, message = opened("[{to: [stdout]}, {to: [htp]}]")
+    assert.is_nil(stage)
+    assert.equal("route[1].to: no output called 'htp' is enabled; there is: file, http, stdout", message)
+    stage, message = opened("[{match: {rule: x}}]")
+    assert.is_nil(stage)
+    assert.equal("route[0]: say where alerts go (to), or drop: true", message)
+  end)
+end)
