@@ -127,9 +127,12 @@ function M.open(conf, env)
   return self
 end
 
--- Whether any channel is left to write to.
+-- Whether any channel is left to write to, or a stage that may do something by itself.
 function Outputs:is_open()
-  return #self.lanes > 0 or #self.stages > 0
+  for _, row in ipairs(self.stages) do
+    if not row.stage.only_holds_back then return true end
+  end
+  return #self.lanes > 0
 end
 
 -- Whether there were channels and the last one has gone.

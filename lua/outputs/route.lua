@@ -24,8 +24,8 @@ local function destination(entry, i, lanes)
 end
 
 function M.open(conf, env)
-  if #conf.route == 0 then return false end
-  local self = setmetatable({ entries = {}, dropped = 0 }, Route)
+  if #(conf.route or {}) == 0 then return false end
+  local self = setmetatable({ entries = {}, dropped = 0, only_holds_back = true }, Route)
   for i, entry in ipairs(conf.route) do
     local to, message = destination(entry, i, env.lanes)
     if not to then return nil, message end

@@ -21,8 +21,8 @@ local function new_windows(limit)
 end
 
 function M.open(conf, env)
-  local self = setmetatable({ env = env, entries = {}, of_rule = {}, held = 0, unbounded = 0 }, Throttle)
-  for i, entry in ipairs(conf.throttle) do
+  local self = setmetatable({ env = env, entries = {}, of_rule = {}, held = 0, unbounded = 0, only_holds_back = true }, Throttle)
+  for i, entry in ipairs(conf.throttle or {}) do
     self.entries[i] = { holds = match.new(entry.match, env.field), windows = new_windows(entry) }
   end
   return self          -- rules may have a throttle of their own, which come later
