@@ -184,7 +184,7 @@ end
 
 -- Also of one that was not finished, because something else failed at the start.
 function Queue:free()
-  self:finish(true)
+  if self.thread then self:finish(true) end
   if self.queue and not self.stuck then core.C.queue_free(self.queue) end
   self.queue = nil
 end
