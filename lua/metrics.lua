@@ -6,6 +6,7 @@
 -- Names and units are Falco's where it has such a number, so that dashboards go on; the others' names begin alike.
 local core = require("core")
 local files = require("files")
+local script_counts = require("scripts.counts")
 local sorted_keys = require("sorted_keys")
 
 local M = {}
@@ -336,6 +337,7 @@ function M.gather(work, previous)
   if config.rules_counters_enabled then
     about_rules(set, work)
     about_gate(set, work)
+    script_counts.about(set)
   end
   if config.resource_utilization_enabled then about_resources(set, work) end
   if config.state_counters_enabled then about_state(set, work) end

@@ -25,7 +25,8 @@ local function fields_of(self, record)
   local fields
   if record.what then
     fields = {}
-    for name, value in pairs(record.what.fields) do fields[name] = value end
+    -- whole numbers of 64 bits are nothing that a sandbox knows
+    for name, value in pairs(record.what.fields) do fields[name] = type(value) == "cdata" and tonumber(value) or value end
   else
     fields = self.values:fields(record.plan.members, record.alert.values)
   end

@@ -72,6 +72,12 @@ describe("scripts of outputs", function()
     s:close()
   end)
 
+  it("see numbers of 64 bits as numbers", function()
+    local s = one(write_only "alert:set('sum', alert:get('a') + alert:get('b'))")
+    assert.equal(3e18, s:pass{ fields = { a = 1000000000000000000LL, b = 2000000000000000000ULL } }.extra.sum)
+    s:close()
+  end)
+
   it("that fail let the alert pass, are switched off after so many failures, and say so as an alert", function()
     local s = one(write_only "alert:drop(); error('broken ' .. alert.rule)", { limits = { errors = 3 } })
     for i = 1, 5 do assert.truthy(s:pass{ rule = "r" .. i }) end

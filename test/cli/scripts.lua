@@ -106,6 +106,12 @@ return function(tool, falco)
   end
   tool.check(#alerts(r, '"rule":"Every program"') >= 2, "a rule behind one with a script: %s", r.out)
 
+  -- what scripts of rules raise, scripts of outputs see
+  r = replay("docker_drop", "json_output: true\nscripts:\n  - path: "
+    .. tool.write(tool.dir() .. "/sees.lua", "return { write = function(alert) alert:set('seen', type(alert:get('evt.time'))) end }")
+    .. "\n", sequence)
+  tool.check(#alerts(r, '"seen":"number"') == #tool.alerts(r.out) and not r.err:find("error"), "both kinds of scripts: %s%s", r.out, r.err)
+
   -- counts, tables of processes, emitted alerts with words of their own; and mistakes
   local counter = tool.write(tool.dir() .. "/counter.yaml", COUNTER)
   r = replay("sensitive", "json_output: true\n", counter)
