@@ -78,7 +78,8 @@ local STAGES = {
   { module = "outputs.route" },
 }
 
--- Whether `conf` enables a channel, or has a script that may do something with alerts; a channel that this build does not have counts, since alerts were asked for.
+-- Whether `conf` enables a channel, or has a script that may do something with alerts; a channel that this build does not have
+-- counts, since alerts were asked for.
 function M.is_configured(conf)
   for key, value in pairs(conf) do
     if type(value) == "table" and value.enabled == true and key:find("_output$") then return true end
