@@ -4,7 +4,7 @@
  * message a line.
  *	kafka OUT		host:port of its broker comes on standard output
  * What stands on its standard input it does, a line at a time: "stop" (the broker goes down), "start", "end". Ends with its
- * standard input, when nothing has come for two seconds.
+ * standard input, when nothing has come for five seconds.
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { QUIET_POLLS = 20 };
+enum { QUIET_POLLS = 50 };
 
 static rd_kafka_mock_cluster_t *cluster;
 static atomic_bool ending;
@@ -31,6 +31,8 @@ static void *consume(void *arg)
 	rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster), text, sizeof text);
 	rd_kafka_conf_set(conf, "group.id", "test", text, sizeof text);
 	rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", text, sizeof text);
+	rd_kafka_conf_set(conf, "fetch.error.backoff.ms", "100", text, sizeof text);
+	rd_kafka_conf_set(conf, "topic.metadata.refresh.interval.ms", "1000", text, sizeof text);
 	rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
 	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
 	if (!rk)
@@ -38,10 +40,11 @@ static void *consume(void *arg)
 	rd_kafka_poll_set_consumer(rk);
 	rd_kafka_topic_partition_list_add(list, "falco", 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
 	rd_kafka_assign(rk, list);
-	while (!ending || quiet < QUIET_POLLS) {
+	/* it may take its time to find a broker that was away */
+	while (quiet < QUIET_POLLS) {
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 100);
 
-		quiet = m && !m->err ? 0 : quiet + 1;
+		quiet = !ending || (m && !m->err) ? 0 : quiet + 1;
 		if (m && !m->err) {
 			fwrite(m->payload, 1, m->len, out);
 			fputc('\n', out);
