@@ -55,7 +55,7 @@ help:
 	@echo 'make soak       watch a storm of system calls and forks for SECONDS=$(SECONDS), sanitized: no error, memory flat'
 	@echo 'make outage     10,000 alerts a second for 60 s to a server that is away for 20 of them: what arrives, what it costs'
 	@echo 'make bench      events per second, beside a yardstick in the same run'
-	@echo 'make load       10,000 alerts a second for 60 s over HTTP, to Kafka and Redis, which are away for 20 of them'
+	@echo 'make load       10,000 alerts a second for 60 s over HTTP and to Redis, which are away for 20 of them, and to Kafka'
 	@echo 'make fuzz       fuzz the parsers (FUZZ_SECONDS=600 each)'
 	@echo 'make install    below DESTDIR, PREFIX ($(PREFIX)), SYSCONF ($(SYSCONF)); make uninstall takes it away'
 	@echo 'make deb        a Debian package in build/'
