@@ -186,7 +186,8 @@ static bool has_id(const redisReply *entry, const char *id)
 	const redisReply *fields = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2 ? entry->element[1] : NULL;
 
 	return fields && fields->type == REDIS_REPLY_ARRAY && fields->elements >= 2 &&
-	       fields->element[1]->type == REDIS_REPLY_STRING && fields->element[1]->len == strlen(id) && !memcmp(fields->element[1]->str, id, strlen(id));
+	       fields->element[1]->type == REDIS_REPLY_STRING && fields->element[1]->len == strlen(id) &&
+	       !memcmp(fields->element[1]->str, id, strlen(id));
 }
 
 /* Has the batch that is in doubt arrived? 1, 0, or -errno. */
