@@ -228,13 +228,14 @@ keep     = $(Q)if [ -e $(2) ] && ! cmp -s $(1) $(2); then echo 'kept $(2); the n
 install: all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples \
 		$(DESTDIR)$(SYSCONF)/falco/config.d $(DESTDIR)$(SYSCONF)/falco/rules.d $(DESTDIR)$(SYSCONF)/falco/scripts.d
 	$(Q)install -m 755 $(B)/falco $(DESTDIR)$(PREFIX)/bin/falco
 	$(Q)install -m 644 $(B)/libfalco.so $(DESTDIR)$(PREFIX)/lib/libfalco.so
 	$(Q)install -m 644 docs/falco-scripts.7 $(DESTDIR)$(PREFIX)/share/man/man7/falco-scripts.7
 	$(Q)install -m 644 lua/examples/*.lua $(DESTDIR)$(PREFIX)/share/doc/falco/examples
 	$(Q)install -m 644 docs/falco.8 $(DESTDIR)$(PREFIX)/share/man/man8/falco.8
+	$(Q)install -m 644 docs/falco.yaml.5 docs/falco-rules.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	$(Q)install -m 644 docs/falco-test.1 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's|/etc/falco|$(SYSCONF)/falco|g; s|/usr/bin|$(PREFIX)/bin|g' conf/falco.service >$(B)/falco.service
@@ -245,7 +246,8 @@ install: all
 
 uninstall:
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/man/man7/falco-scripts.7 $(DESTDIR)$(PREFIX)/share/doc/falco/examples
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/falco $(DESTDIR)$(PREFIX)/lib/libfalco.so $(DESTDIR)$(PREFIX)/share/man/man8/falco.8 $(DESTDIR)$(PREFIX)/share/man/man1/falco-test.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/falco.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/falco-rules.5
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/falco.service
 	@echo 'kept: $(DESTDIR)$(SYSCONF)/falco (your configuration)'
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env luajit
 -- SPDX-License-Identifier: Apache-2.0
--- Every key of falco.yaml for the man page, from lua/schema.lua: between the two lines of docs/falco.8 that name this file.
+-- Every key of falco.yaml for the man page, from lua/schema.lua: between the two lines of docs/falco.yaml.5 that name this file.
 --   luajit docs/keys.lua            writes them anew
 --   luajit docs/keys.lua --check    fails if that would change anything
 package.path = "lua/?.lua;" .. package.path
 local schema = require("schema")
 
-local PAGE = "docs/falco.8"
+local PAGE = "docs/falco.yaml.5"
 local BEGIN, END = '.\\" made by docs/keys.lua from here\n', '.\\" made by docs/keys.lua up to here\n'
 
 local function escape(text)
