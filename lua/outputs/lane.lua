@@ -360,7 +360,8 @@ function Lane:close()
     if n > 0 and self.channel.lossy then
       console.warning(("%s: %d alerts were lost"):format(self.name, n))
     elseif ok and (n > 0 or unwritten > 0) then
-      ok, message = nil, ("%d alerts were lost that it did not take%s"):format(n, unwritten > 0 and n == 0 and ", and the end of others" or "")
+      local others = unwritten > 0 and n == 0 and ", and the end of others" or ""
+      ok, message = nil, ("%d alerts were lost that it did not take%s"):format(n, others)
     end
     self.dropped = self.dropped + n
   end

@@ -132,7 +132,8 @@ local function programs(tool, falco)
     "rules[1].enable.rule=a few events" }))
   tool.check_run(r, r.code == 0 and r.err:find("ended with exit status 3; said once", 1, true), "programs that fail: %s", tool.how(r))
   -- its signals are not blocked, and it inherits nothing
-  check("a program that looks at itself", "exec 9>>" .. out .. "; ls /proc/self/fd >&9; grep SigBlk /proc/self/status >&9; cat >/dev/null", true)
+  check("a program that looks at itself", "exec 9>>" .. out
+    .. "; ls /proc/self/fd >&9; grep SigBlk /proc/self/status >&9; cat >/dev/null", true)
   tool.check((tool.read(out) or ""):find("^0\n1\n2\n3\n9\nSigBlk:\t0+\n$"), "a program has: %s", tool.read(out))
 end
 
