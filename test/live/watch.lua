@@ -86,7 +86,7 @@ append_output:
   end
 
   local function probes_seen(job)
-    return select(2, (tool.read(job.out_path) or ""):gsub('"' .. PROBE .. '"', ""))
+    return select(2, (tool.read(job.out_path) or ""):gsub('"falco%-sees%-this"', ""))
   end
 
   -- Events come in order of time: who has seen a new probe has seen what was before it.
