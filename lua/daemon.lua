@@ -128,15 +128,44 @@ end
 
 -- ------------------------------------------------------------------ what was asked for
 
+-- While rules are loaded nobody reads events, and those of a live source pile up: they are caught up with before the next
+-- time. So many times as long as the last reload took.
+local REST = 5
+
+-- true: not yet. What was asked for is asked for again by idle().
+local function rests(self, asked)
+  if not self.rest_until or tonumber(core.C.sys_now_ns()) >= self.rest_until then return false end
+  self.later = require("bit").bor(self.later or 0, asked)
+  return true
+end
+
+-- A live source has nothing now, or went on for a while.
+function Daemon:idle()
+  if not self.later or tonumber(core.C.sys_now_ns()) < self.rest_until then return end
+  local asked = self.later
+  self.later = nil
+  core.C.sys_request(asked)
+end
+
+local function is_live(work)
+  return work.config.engine.kind == "modern_ebpf"
+end
+
+local function reload_now(self, asked)
+  local C, bit = core.C, require("bit")
+  if is_live(self.work) and rests(self, asked) then return end
+  local began = tonumber(C.sys_now_ns())
+  self:reload(bit.band(asked, C.REQUEST_RELOAD) ~= 0 and "asked" or "changed")
+  local now = tonumber(C.sys_now_ns())
+  self.rest_until = now + REST * (now - began)
+end
+
 -- true: go on with the events.
 function Daemon:wake()
   local C, bit = core.C, require("bit")
   local asked = C.sys_requests()
-  if bit.band(asked, C.REQUEST_RELOAD) ~= 0 then
-    self:reload("asked")
-  elseif bit.band(asked, C.REQUEST_CHANGED) ~= 0 then
-    self:reload("changed")
-  end
+  local reload = bit.band(asked, C.REQUEST_RELOAD + C.REQUEST_CHANGED)
+  if reload ~= 0 then reload_now(self, reload) end
   if bit.band(asked, C.REQUEST_SNAPSHOT) ~= 0 then self.reporter:snapshot() end
   if bit.band(asked, C.REQUEST_TICK) ~= 0 then self.reporter:tick() end
   return true

@@ -411,6 +411,7 @@ local function housekeeper(work)
   return function()
     if work.outs:is_lost() then C.engine_stop(work.eng) end
     work.outs:watch()
+    if work.daemon then work.daemon:idle() end
     if work.windows then work.windows:look() end
     if C.engine_losses(work.eng, losses)
       and not watch(tonumber(C.sys_now_ns()), losses, tonumber(C.engine_delivered(work.eng))) then

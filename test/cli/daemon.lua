@@ -162,6 +162,30 @@ local function many_times(tool)
   end
 end
 
+-- This host as the source: whatever happens while rules are loaded is seen afterwards, however often somebody asks.
+local function live(tool, falco)
+  if tool.run{ "id", "-u" }.out ~= "0\n" or not tool.exists("/sys/kernel/btf/vmlinux") then
+    tool.skip("reloads while this host is watched (needs root and /sys/kernel/btf/vmlinux)")
+    return
+  end
+  local dir = pipe.new_dir("live", "engine: {kind: modern_ebpf}\nwatch_config_files: false\n")
+  local secret = tool.write(dir .. "/secret", "words")
+  tool.write(dir .. "/rules/a.yaml", ("- rule: secret read\n  desc: d\n  condition: evt.type in (open, openat) and fd.name = %s\n"
+    .. "  output: read\n  priority: WARNING\n"):format(secret))
+  tool.write(dir .. "/rules/b.yaml", tool.read("rules/falco_rules.yaml"))
+  local job = tool.start{ falco, "-c", dir .. "/falco.yaml", "-P", dir .. "/pid", "-v", timeout = 60 }
+  pipe.wait_for(function() return tool.exists(dir .. "/pid") end)
+  os.execute("sleep 1")
+  pipe.shell(("for i in $(seq 200); do : <%s; : <%s; kill -HUP %d; sleep 0.01; done"):format(secret, secret, job.pid))
+  os.execute("sleep 2")
+  pipe.kill(job, "TERM")
+  local r = tool.wait(job)
+  local _, alerts = r.out:gsub("Warning read", "")
+  local _, reloads = r.err:gsub("loaded anew", "")
+  tool.check_run(r, r.code == 0 and reloads >= 2, "live: %s, %d reloads", tool.how(r), reloads)
+  tool.check(alerts == 400, "live: %d alerts of 400, %d reloads, lost: %s", alerts, reloads, r.err:match("ring full: other calls: %d+"))
+end
+
 return function(tool, falco)
   pipe = dofile("test/pipe.lua")(tool, falco)
   by_signal(tool)
@@ -169,4 +193,5 @@ return function(tool, falco)
   by_watching(tool)
   configuration(tool)
   many_times(tool)
+  live(tool, falco)
 end
