@@ -8,7 +8,7 @@
 --   local d = http.datagrams(path)       d:receive(seconds) -> text or nil;  d:close()
 local ffi = require("ffi")
 
-ffi.cdef [[
+if not pcall(ffi.typeof, "struct http_in") then ffi.cdef [[       -- several tests of one run may use this
 struct http_in { uint16_t family, port; uint32_t address; uint8_t zero[8]; };
 struct http_un { uint16_t family; char path[108]; };
 struct http_poll { int fd; short events, revents; };
@@ -20,7 +20,7 @@ long send(int fd, const void *data, size_t len, int flags);
 long recv(int fd, void *data, size_t len, int flags);
 int poll(struct http_poll *fds, unsigned long n, int ms);
 int close(int fd);
-]]
+]] end
 
 local C = ffi.C
 local MSG_NOSIGNAL, POLLIN = 0x4000, 1
