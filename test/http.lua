@@ -8,7 +8,8 @@
 --   local d = http.datagrams(path)       d:receive(seconds) -> text or nil;  d:close()
 local ffi = require("ffi")
 
-if not pcall(ffi.typeof, "struct http_in") then ffi.cdef [[       -- several tests of one run may use this
+-- Several tests of one run may use this.
+if not pcall(ffi.typeof, "struct http_in") then ffi.cdef [[
 struct http_in { uint16_t family, port; uint32_t address; uint8_t zero[8]; };
 struct http_un { uint16_t family; char path[108]; };
 struct http_poll { int fd; short events, revents; };
