@@ -22,7 +22,7 @@ VERSION  := $(shell cat VERSION)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANFLAGS := $(if $(SAN),$(SANITIZE))
 WARN     := -Wall -Wextra -Wshadow -Wpointer-arith -Wno-unused-parameter
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= $(if $(SAN),-O2,-O3) -g
 ALLFLAGS  = $(CFLAGS) $(WARN) $(SANFLAGS) -fPIC -MMD -MP -D_GNU_SOURCE \
 	    $(shell pkg-config --cflags $(PKGS))
 CSTD     := -std=gnu2x -Wstrict-prototypes -Wmissing-prototypes
