@@ -1012,8 +1012,8 @@ int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can te
 /*
  * Signals (signals.c). SIGINT, SIGTERM and SIGHUP call engine_stop on `eng` (NULL: they end the program); SIGPIPE is ignored.
  * Requests are what a worker is to do between two events. After sys_serve_requests(true) SIGHUP is one, unless its cause is
- * that the terminal is gone. Whoever else asks calls sys_request(), in any thread, also in a signal handler: the engine stops, and a
- * wait of its thread ends. Threads that call it must have ended before the engine is freed.
+ * that the terminal is gone, and SIGUSR1 is ignored until outputs are there. Whoever else asks calls sys_request(), in any
+ * thread, also in a signal handler: the engine stops, and a wait of its thread ends. Threads that call it must have ended before the engine is freed.
  */
 enum sys_requests {
 	REQUEST_RELOAD = 1,		/* SIGHUP */

@@ -90,6 +90,11 @@ static void handle_hangups(bool on)
 
 void sys_serve_requests(bool on)
 {
+	struct sigaction sa = { .sa_handler = SIG_IGN }, now;
+
+	/* outputs that are not there yet have no files to open anew, and a rotation of logs must not end a program that starts */
+	if (on && sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		sigaction(SIGUSR1, &sa, NULL);
 	atomic_store(&serving, on);
 	handle_hangups(on || atomic_load(&stop_engine));
 }

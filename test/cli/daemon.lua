@@ -162,6 +162,16 @@ local function many_times(tool)
   end
 end
 
+-- A rotation of logs while rules are still being read: they come from a pipe that nobody has written to yet.
+local function early_signals(tool, falco)
+  local dir = pipe.new_dir("early", "")
+  pipe.shell("mkfifo", dir .. "/rules.yaml")
+  local job = tool.start{ falco, "replay", "test/data/unix_sock.scap", "-r", dir .. "/rules.yaml" }
+  os.execute(("timeout 20 sh -c 'exec 3>%s/rules.yaml; kill -USR1 %d; cat %s/rules/a.yaml >&3'"):format(dir, job.pid, dir))
+  local r = tool.wait(job)
+  tool.check_run(r, r.code == 0 and r.out:find("first", 1, true), "SIGUSR1 before there are outputs: %s", tool.how(r))
+end
+
 -- This host as the source: whatever happens while rules are loaded is seen afterwards, however often somebody asks.
 local function live(tool, falco)
   if tool.run{ "id", "-u" }.out ~= "0\n" or not tool.exists("/sys/kernel/btf/vmlinux") then
@@ -193,5 +203,6 @@ return function(tool, falco)
   by_watching(tool)
   configuration(tool)
   many_times(tool)
+  early_signals(tool, falco)
   live(tool, falco)
 end
