@@ -117,10 +117,10 @@ function Lane:spill()
   return true
 end
 
-function Lane:spool_failed(result)
+function Lane:spool_failed(result, outcome)
   if not self.told_failed then
-    console.error(("%s: outputs_spool: cannot be written: %s; alerts wait in memory"):format(self.name,
-      core.cstr(core.C.sys_error_text(result))))
+    console.error(("%s: outputs_spool: cannot be written: %s; %s"):format(self.name, core.cstr(core.C.sys_error_text(result)),
+      outcome or "alerts wait in memory"))
     self.told_failed = true
   end
   return false
@@ -193,7 +193,7 @@ local function keep(self, alert, taken)
   fill(note, alert)
   local result = place.put(p, note)
   if result < 0 then
-    if self.on_disk and -result ~= C.SOCKET_EAGAIN then self:spool_failed(result) end
+    if self.on_disk and -result ~= C.SOCKET_EAGAIN then self:spool_failed(result, "alerts are dropped") end
     self:drop_count(1)
   elseif taken then
     place.step(p)
@@ -365,7 +365,11 @@ function Lane:close()
     end
     self.dropped = self.dropped + n
   end
-  if self.dropped > (self.said_n or 0) and ok then
+  -- a replay drops nothing but what the disk refused
+  if ok and not self.live and self.on_disk and self.dropped > 0 then
+    ok, message = nil, ("%d alerts were lost that could not be written to disk"):format(self.dropped)
+  end
+  if ok and self.dropped - (self.on_disk and 0 or n) > (self.said_n or 0) then
     console.warning(("%s: alerts dropped: %d"):format(self.name, self.dropped))
   end
   if self.spool then

@@ -36,7 +36,7 @@ local function open(opts)
   local config = conf.load{ diag = diag.new() }
   config.outputs_spool = { dir = opts.spools and dir or "", max_bytes = opts.max or 1048576, sync_ms = 0 }
   config.outputs_queue.output_bytes = opts.memory or 1048576
-  config.test_output = {}
+  config.test_output, config.given.outputs_spool = {}, opts.spools
   return assert(lane.open({ key = "test_output", module = MODULE, name = "test" }, config, { live = opts.live ~= false })), channel
 end
 
@@ -203,7 +203,21 @@ describe("a lane", function()
     row = open{ answer = "later", lossy = true }
     give(row, 1, 7)
     assert.is_true(row:close())
-    assert.equal("test: 7 alerts were lost", shown[1])
+    assert.same({ "test: 7 alerts were lost" }, shown)
+  end)
+
+  it("is a failure of a replay to lose what the disk refused", function()
+    local function run(live)
+      local row = open{ answer = "later", spools = true, live = live }
+      row:down("it is away")
+      give(row, 1, 2)
+      row:drop_count(5)
+      return row:close()
+    end
+    assert.is_true((run(true)))
+    local ok, message = run(false)
+    assert.is_nil(ok)
+    assert.matches("^5 alerts were lost", message)
   end)
 
   it("tells of a channel that does not get on, once", function()
