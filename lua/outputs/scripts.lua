@@ -3,6 +3,7 @@
 -- of it. An alert whose script fails goes on as if there were no script.
 local console = require "console"
 local core = require "core"
+local diag = require "diag"
 local kv = require "scripts.kv"
 local powers = require "scripts.powers"
 local render = require "render"
@@ -265,6 +266,12 @@ local function open_script(self, row, conf)
   self.programs = self.programs or row.grant.exec == true
   if row.grant.kill then self.rights = core.C.RIGHT_KILL end
   carry_out(self, opened, made.loaded)
+  local stray = made.loaded.stray
+  if stray then
+    local near = diag.suggest(stray, { "match", "write", "tick", "open", "close" })
+    console.warning(("script '%s': '%s' is none of the functions that are called: match, write, tick, open, close%s")
+      :format(row.name, text.printable(stray:sub(1, 60)), near and (" (did you mean '%s'?)"):format(near) or ""))
+  end
   if made.has.open then call(self, opened, "open", { args = row.args }) end
   return true
 end

@@ -462,6 +462,11 @@ return function(native)
       end
       handlers[name], has[name] = handler, handler ~= nil or nil
     end
+    if not next(has) then
+      for name, value in next, script do
+        if type(name) == "string" and type(value) == "function" then answer().stray = name break end
+      end
+    end
     answer().has = has
   end
 

@@ -110,6 +110,19 @@ describe("scripts of outputs", function()
     s:close()
   end)
 
+  it("whose functions nobody calls say so", function()
+    local s = one("return { wrte = function() end, n = 1 }")
+    assert.same({ "warning: script 't': 'wrte' is none of the functions that are called: match, write, tick, open, close"
+      .. " (did you mean 'write'?)" }, said)
+    s:close()
+    said = {}
+    s = one("return { helper = function() end, tick = function() end }")
+    s:close()
+    s = one("return {}")
+    s:close()
+    assert.same({}, said)
+  end)
+
   it("have no powers that were not granted", function()
     local s = one(write_only "alert:drop()", { grant = { "log" } })
     assert.truthy(s:pass{})
