@@ -315,11 +315,16 @@ local function default_of(spec)
   return value
 end
 
+-- Limits as people write them: %g would make 4.29497e+09 of 4294967295.
+local function limit_text(n)
+  return n == math.floor(n) and math.abs(n) < 2^53 and ("%.0f"):format(n) or ("%g"):format(n)
+end
+
 local function number_in_range(ctx, node, spec, path, n, what)
   if not n then
     ctx.diag:error(nil, node, ("'%s' wants %s, not '%s'"):format(path, what, node.text))
   elseif (spec.min and n < spec.min) or (spec.max and n > spec.max) then
-    local range = spec.max and ("%g to %g"):format(spec.min, spec.max) or ("%g or more"):format(spec.min)
+    local range = spec.max and limit_text(spec.min) .. " to " .. limit_text(spec.max) or limit_text(spec.min) .. " or more"
     ctx.diag:error(nil, node, ("'%s' must be %s, not %s"):format(path, range, node.text))
   else
     return n

@@ -84,6 +84,7 @@ engine: {knd: replay, kind: repaly}
 webserver: {listen_port: 99999}
 stdout_output: on
 rules_files: {a: b}
+outputs_queue: {capacity: -1}
 ]])
     assert.is_nil(config)
     assert.same({
@@ -94,6 +95,7 @@ rules_files: {a: b}
       "4:26 'webserver.listen_port' must be 0 to 65535, not 99999",
       "5:16 'stdout_output' wants a map of keys, not a single value",
       "6:14 'rules_files' wants a list, not a map of keys",
+      "7:27 'outputs_queue.capacity' must be 0 to 4294967295, not -1",
     }, messages(diags))
     assert.equal("json_output", diags:sorted()[1].near)
     assert.equal("kind", diags:sorted()[3].near)
