@@ -238,6 +238,8 @@ function ADD.bench(parser)
 end
 
 local WANTS_FILE = "this command wants a capture file, or - for standard input"
+local MISSING = { file = WANTS_FILE, bench_rules = "bench wants a rules file, and a capture file behind it",
+  rule = "why wants the name of a rule, and a capture file behind it" }
 
 local function set_widths(parser)
   return parser:usage_max_width(100):help_max_width(100)
@@ -277,7 +279,7 @@ end
 -- argparse appends its suggestions on a line of their own; for a flag of one letter it would suggest all others.
 local function one_line(message)
   if message:find("^unknown option '%-.'") then message = message:gsub("\n.*", "") end
-  return (message:gsub("^missing argument 'file'", WANTS_FILE)
+  return (message:gsub("^missing argument '([%l_]+)'", MISSING)
     :gsub("\nDid you mean one of these: (.*)%?$", " (did you mean one of %1?)")
     :gsub("\nDid you mean (.*)%?$", " (did you mean %1?)"))
 end

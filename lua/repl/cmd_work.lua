@@ -32,7 +32,7 @@ local function output_of(made, name)
   end
   for _, field in ipairs{ "user.name", "proc.name", "proc.cmdline", "proc.pname", "container.id" } do add(field) end
   for _, field in ipairs(made.fields) do add(field) end
-  return ("%s (%s)"):format(name, table.concat(parts, " "))
+  return ("%s (%s)"):format((name:gsub("%%", "")), table.concat(parts, " "))      -- a "%" would begin a field
 end
 
 local function quoted(text)

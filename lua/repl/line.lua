@@ -4,6 +4,7 @@
 --   local reader = line.new(session)
 --   reader:read() -> a line (several, if a parenthesis or quote was open), or nil at the end
 --   reader:close()
+local commands = require("repl.commands")
 local complete = require("repl.complete")
 local core = require("core")
 local files = require("files")
@@ -18,8 +19,14 @@ local PROMPT, MORE = "falco> ", "   ... "
 local MAX_LINES = 1000                 -- that one condition may go over
 local MAX_SHOWN = 200                  -- candidates that Tab lists
 
+-- What may go on in the next line: conditions, and Lua. In a name of a rule or file a quote is a letter.
+local OPEN = { condition = true, field = true, diff = true }
+
 local function is_open(text)
   if text:find("^%s*:lua%s") or lua.is_lua(text) then return lua.is_open(text) end
+  local word = text:match("^%s*:([%a_]*)")
+  local row = word and commands.find(word)
+  if word and not (row and OPEN[row.wants]) then return false end
   return syntax.is_open(text)
 end
 

@@ -98,6 +98,22 @@ local function commands(tool, falco)
     #tool.lines(e.out))
 end
 
+-- In names of rules and files quotes and parentheses are letters: they leave no line open, which would swallow the next.
+local function letters(tool, falco)
+  local saved = tool.dir() .. "/letters.yaml"
+  local r = run(tool, falco, table.concat({
+    ":rule It's missing", "evt.type = execve and proc.name = sh", ":save 100% (of sh's) 5\" " .. saved, ":load " .. saved,
+    ":why 100% (of sh's) 5\" 2800", ":explain (proc.name = cat", "and evt.type = openat)", ":lua ('the end')", "",
+  }, "\n"), { CAPTURE, "-r", RULES })
+  tool.check_run(r, r.err:find("It's missing", 1, true), "a rule with an apostrophe: %s", tool.how(r))
+  for _, text in ipairs{ "4 of 5,633 events match", "40 rules", "event 2800 (execve): matches", "event types: openat",
+    '"the end"' } do
+    tool.check_run(r, r.out:find(text, 1, true), "names with quotes: the answer lacks '%s'", text)
+  end
+  local v = tool.run{ falco, "-V", saved }
+  tool.check_run(v, v.code == 0, "the saved rule does not load: %s", tool.how(v))
+end
+
 -- What only a mad person types.
 local function anything(tool, falco)
   local lines = {
@@ -156,5 +172,5 @@ end
 return {
   { "docs/REPL.md", docs }, { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures },
     { "every command", commands },
-  { "anything", anything }, { "a reader that goes away", closed_reader },
+  { "names with quotes", letters }, { "anything", anything }, { "a reader that goes away", closed_reader },
 }
