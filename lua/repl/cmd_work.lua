@@ -290,15 +290,15 @@ local function write(session, path)
   local made = at_hand(session)
   if not made then return end
   core.C.interrupts_seen(true)
-  local sum = 0
   for i, from in ipairs(session.paths) do
     local to = #session.paths == 1 and path or ("%s.%d"):format(path, i)
     if files.kind(to) ~= "missing" then
       return session.out:error(("%s is there already; remove it first, or choose another name"):format(to))
     end
     local n, message = write_one(session, made, from, to)
-    if not n then return session.out:error(message) end
-    sum = sum + n
+    if not n then
+      return session.out:error(message .. (files.kind(to) == "missing" and "" or ("; %s ends there"):format(show.value(to))))
+    end
     session.out:note(("%s: %s events, and those that their tables need"):format(show.value(to), spark.count(n)))
     if core.C.interrupts_seen(true) then return session.out:note("stopped; the rest is not in it") end
   end
@@ -315,5 +315,6 @@ return {
     help = "evaluations and ns of each rule, or of those with TEXT in their names",
     fn = cost },
   { name = "write", args = "FILE", wants = "file",
-    help = "write the matching events of the condition at hand to a new capture", fn = write },
+    help = "write the matching events of the condition at hand to a new capture",
+    more = "Of several captures each has a file of its own: FILE.1, FILE.2 and so on.", fn = write },
 }

@@ -59,6 +59,18 @@ local function several_captures(tool, falco)
   tool.check_run(r, r.code == 0 and r.out:find("events match", 1, true), "two captures: %s", tool.how(r))
 end
 
+-- Each capture is written to a file of its own, also what a damaged one had until there.
+local function written_several(tool, falco)
+  local cut, to = tool.dir() .. "/cut.scap", tool.dir() .. "/several.scap"
+  tool.write(cut, tool.read(CAPTURE):sub(1, 30000))
+  local r = run(tool, falco, "proc.name = httpd or evt.num < 150\n:write " .. to .. "\n", { CAPTURE, cut })
+  tool.check_run(r, r.code == 1 and r.err:find(to .. ".2 ends there", 1, true), "a damaged one is copied: %s", tool.how(r))
+  for i = 1, 2 do
+    local e = tool.run{ falco, "events", to .. "." .. i, "evt.num > 0" }
+    tool.check_run(e, e.code == 0 and #tool.lines(e.out) > 40, "copy %d: %s", i, tool.how(e))
+  end
+end
+
 -- Commands, each with something that its answer has.
 local RULES = "rules/falco_rules.yaml"
 local function commands(tool, falco)
@@ -172,5 +184,6 @@ end
 return {
   { "docs/REPL.md", docs }, { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures },
     { "every command", commands },
+  { "copies of several captures", written_several },
   { "names with quotes", letters }, { "anything", anything }, { "a reader that goes away", closed_reader },
 }
