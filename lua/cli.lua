@@ -212,7 +212,8 @@ function ADD.test(parser)
   parser:option("--min-rules", "Fail unless this percentage of the rules was seen true and false."):argname("<percent>")
     :convert(percent):target("min_rules")
   parser:flag("--watch", "Run again whenever a file changes."):target("watch")
-  parser:option("--init", "Write a test of this rule (of -r) to standard output."):argname("<rule>"):target("init")
+  parser:option("--init", "Write a test of this rule (of -r) to standard output."):argname("<rule>")
+    :overwrite(false):target("init")
 end
 
 local function whole(text)
