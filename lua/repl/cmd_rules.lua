@@ -2,6 +2,7 @@
 -- Commands about rules, macros, lists, and what a condition is compiled to.
 local dump = require("rules.dump")
 local gate = require("rules.gate")
+local grammar = require("rules.grammar")
 local lower = require("rules.lower")
 local rules = require("rules")
 local show = require("repl.show")
@@ -112,6 +113,13 @@ local function printable(text)
   return (text:gsub("[^\n\t\32-\126\128-\255]", "?"))
 end
 
+-- { [id] = text }: those of macros are the ruleset's, which the condition shares.
+local function leaf_texts(tree, out)
+  if tree.kind == "leaf" then out[tree.id] = grammar.check_text(tree.check) end
+  for _, child in ipairs(tree) do leaf_texts(child, out) end
+  return out
+end
+
 local function explain(session, text)
   local made
   local known = text ~= "" and session:rule(text)
@@ -131,7 +139,7 @@ local function explain(session, text)
     out:paint("bold", "event types: "), events, "\n",
     out:paint("bold", "tree, with scopes"), "\n", tree,
     out:paint("bold", "parts that the gate asks first"), "\n", gate_text(made.tree),
-    out:paint("bold", "generated Lua"), "\n", printable(rules.code({ leaves = made.leaves }, made)),
+    out:paint("bold", "generated Lua"), "\n", printable(rules.code({ leaves = leaf_texts(made.tree, {}) }, made)),
   })
 end
 
