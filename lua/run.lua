@@ -423,6 +423,21 @@ end
 
 -- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
 -- has by then.
+-- What happened before a live source was asked to end, and is still on its way from the kernel: it counts, as far as it comes in
+-- this time.
+local LAST_NS = 200000000
+
+local function last_events(work)
+  local C = core.C
+  local asked, limit = tonumber(C.sys_wall_ns()), tonumber(C.sys_now_ns()) + LAST_NS
+  local alert, result = alerter(work), nil
+  C.engine_resume(work.eng)
+  repeat
+    result = M.loop_until(work.eng, work.prog, alert, 0, asked)
+  until result ~= C.NEXT_IDLE or tonumber(C.sys_now_ns()) >= limit
+  return result < 0 and result or C.NEXT_STOPPED
+end
+
 local function run_loop(work, config, options)
   local C, result, deadline, keep = core.C, nil, nil, nil
   local nodriver = config.engine.kind == "nodriver"
@@ -437,7 +452,8 @@ local function run_loop(work, config, options)
       result = M.loop(work.eng, work.prog, alerter(work), keep)
     end
   until result ~= C.NEXT_STOPPED or not goes_on(work)
-  return result
+  local asked = result == C.NEXT_STOPPED and C.sys_stop_signal() ~= 0 and not (work.lost_too_much or work.outs:is_lost())
+  return asked and is_live(config) and last_events(work) or result
 end
 
 -- ------------------------------------------------------------------ from start to end
