@@ -7,9 +7,6 @@
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
 local commands = require("repl.commands")
 
-local PAGE = "docs/falco.8"
-local BEGIN, END = '.\\" made by docs/commands.lua from here\n', '.\\" made by docs/commands.lua up to here\n'
-
 local function escape(text)
   return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("^([.'])", "\\&%1"):gsub("\n([.'])", "\n\\&%1"))
 end
@@ -28,20 +25,5 @@ for _, row in ipairs(rows) do
   if row.more then out[#out + 1] = escape(row.more) .. "\n" end
 end
 
-local f = assert(io.open(PAGE))
-local page = f:read("*a")
-f:close()
-local _, from = page:find(BEGIN, 1, true)
-local to = page:find(END, 1, true)
-assert(from and to, PAGE .. " has no place for the commands of the REPL")
-local made = page:sub(1, from) .. table.concat(out) .. page:sub(to)
-if arg[1] == "--check" then
-  if made ~= page then
-    print(PAGE .. " does not have the commands of the REPL as lua/repl has them: run luajit docs/commands.lua")
-    os.exit(1)
-  end
-else
-  f = assert(io.open(PAGE, "w"))
-  f:write(made)
-  f:close()
-end
+dofile("docs/page.lua").put("docs/falco.8", "docs/commands.lua", table.concat(out),
+  "the commands of the REPL are not those of lua/repl")

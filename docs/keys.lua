@@ -6,9 +6,6 @@
 package.path = "lua/?.lua;" .. package.path
 local schema = require("schema")
 
-local PAGE = "docs/falco.yaml.5"
-local BEGIN, END = '.\\" made by docs/keys.lua from here\n', '.\\" made by docs/keys.lua up to here\n'
-
 local function escape(text)
   return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("^([.'])", "\\&%1"))
 end
@@ -75,26 +72,6 @@ function walk(rows, prefix)
   end
 end
 
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
 walk(schema.root.rows, "")
-local page = read(PAGE)
-local _, from = page:find(BEGIN, 1, true)
-local to = page:find(END, 1, true)
-assert(from and to, PAGE .. ": the lines that name docs/keys.lua are gone")
-local made = page:sub(1, from) .. table.concat(out) .. page:sub(to)
-if arg[1] == "--check" then
-  if made ~= page then
-    print(PAGE .. ": the keys of the configuration are not those of lua/schema.lua; run luajit docs/keys.lua")
-    os.exit(1)
-  end
-elseif made ~= page then
-  local f = assert(io.open(PAGE, "wb"))
-  f:write(made)
-  f:close()
-end
+dofile("docs/page.lua").put("docs/falco.yaml.5", "docs/keys.lua", table.concat(out),
+  "the keys of the configuration are not those of lua/schema.lua")

@@ -7,9 +7,6 @@
 package.path = "lua/?.lua;" .. package.path
 local keys = require("rules.keys")
 
-local PAGE = "docs/falco-rules.5"
-local BEGIN, END = '.\\" made by docs/rule_keys.lua from here\n', '.\\" made by docs/rule_keys.lua up to here\n'
-
 local WORDS = { text = "text", bool = "true or false", whole = "number", version = "version", priority = "priority",
   texts = "list", entry = "value or list", maps = "list of maps", script = "path or Lua", throttle = "map", override = "map" }
 
@@ -53,25 +50,5 @@ for _, name in ipairs{ "exception", "plugin", "alternative" } do
   section("In a list: " .. name, keys.map[name].doc, keys.map[name].rows)
 end
 
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
-local page = read(PAGE)
-local _, from = page:find(BEGIN, 1, true)
-local to = page:find(END, 1, true)
-assert(from and to, PAGE .. ": the lines that name docs/rule_keys.lua are gone")
-local made = page:sub(1, from) .. table.concat(out) .. page:sub(to)
-if arg[1] == "--check" then
-  if made ~= page then
-    print(PAGE .. ": the keys of rules files are not those of lua/rules/keys.lua; run luajit docs/rule_keys.lua")
-    os.exit(1)
-  end
-elseif made ~= page then
-  local f = assert(io.open(PAGE, "wb"))
-  f:write(made)
-  f:close()
-end
+dofile("docs/page.lua").put("docs/falco-rules.5", "docs/rule_keys.lua", table.concat(out),
+  "the keys of rules files are not those of lua/rules/keys.lua")
