@@ -161,6 +161,13 @@ function Queue:stats()
   return stats
 end
 
+-- Alerts that are in the queue and that nobody takes any more. When the last output has gone, it has been told.
+function Queue:left()
+  if self.thread or self:is_lost() then return 0 end
+  local stats = self:stats()
+  return tonumber(stats.put - stats.taken)
+end
+
 function Queue:failures()
   local list = {}
   if not self.queue then return list end
@@ -170,6 +177,8 @@ function Queue:failures()
     list[#list + 1] = line
   end
   if self.stuck then list[#list + 1] = "an output does not come to an end; it is left behind" end
+  local left = self:left()
+  if left > 0 then list[#list + 1] = ("%d alerts were lost that no output had taken when the time to end was over (outputs_queue.drain_timeout)"):format(left) end
   return list
 end
 

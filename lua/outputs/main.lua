@@ -97,27 +97,30 @@ local function look_after(state)
   end
 end
 
--- Is it time to go? The worker has ended, and all has gone out that will, or the time is over.
+-- Has the worker ended? Asked before the queue is looked at, since only then an empty queue says that nothing more comes.
+local function has_ended(state)
+  local ended = core.C.queue_ended(state.q, state.deadline)
+  if ended then state.ending = state.ending or now_ns() end
+  return ended
+end
+
+-- After that: is it time to go? All has gone out that will, or the time is over. idle: the queue is empty.
 local function is_over(state, idle)
-  local C, deadline = core.C, state.deadline
-  if not C.queue_ended(state.q, deadline) then return false end
-  local now = now_ns()
-  state.ending = state.ending or now
-  if deadline[0] ~= 0 and now > tonumber(deadline[0]) then return true end
+  local deadline, now = tonumber(state.deadline[0]), now_ns()
+  if deadline ~= 0 and now > deadline then return true end
   return idle and state.outs:is_drained(now - state.ending > state.drain_ns)
 end
 
 local function run(state)
   local busy = false
   while not state.outs:is_lost() do
+    local ended = has_ended(state)
     local n, full = drain(state)
+    if n < BATCH then state.outs:flush() end
+    if ended and is_over(state, n < BATCH and not full) then return end
     if n < BATCH then
-      state.outs:flush()
-      if is_over(state, not full and core.C.queue_peek(state.q) == nil) then return end
       sleep(state, busy, full)
       busy = n > 0
-    elseif is_over(state, false) then
-      return
     end
     look_after(state)
   end
