@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+#include "engine/ffi.h"
 #include "lua.h"
 
 /*
@@ -17,6 +18,7 @@ static void fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+	sys_hold_signals();		/* until it is known what they mean for what is to be done */
 	fill_standard_streams();
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of write(), reported as such */
 	return lua_main(argc, argv);

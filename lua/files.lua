@@ -46,19 +46,33 @@ function M.inside(path)
   return files
 end
 
+local EINTR = 4
+
+-- A pipe may have nobody at its other end yet. A signal that does not ask to end is no reason to give up.
+local function is_to_be_tried_again(code)
+  return code == EINTR and core.C.sys_stop_signal() == 0
+end
+
 local function read_all(f)
   local pieces, size = {}, 0
   while true do
-    local piece, why = f:read(PIECE)
-    if not piece then return not why and table.concat(pieces) or nil, why end
-    size = size + #piece
+    local piece, why, code = f:read(PIECE)
+    if not piece and not is_to_be_tried_again(code) then return not why and table.concat(pieces) or nil, why end
+    size = size + #(piece or "")
     if size > M.MAX_BYTES then return nil, ("it is larger than %d MB"):format(M.MAX_BYTES / 1048576) end
     pieces[#pieces + 1] = piece
   end
 end
 
+local function open(path)
+  while true do
+    local f, message, code = io.open(path, "rb")
+    if f or not is_to_be_tried_again(code) then return f, message end
+  end
+end
+
 function M.read(path)
-  local f, message = io.open(path, "rb")
+  local f, message = open(path)
   if not f then return nil, (message:gsub("^.*: ", "")) end      -- without the path in front
   local text, why = read_all(f)
   f:close()

@@ -173,6 +173,7 @@ end
 
 local function run(options)
   local config = load_config(options)
+  if core.C.sys_stop_signal() ~= 0 then return 0 end
   if not config then return 1 end
   if not config.path and options.command ~= "replay" and not config.given.engine and #options.rules == 0 then
     return fail(("there is no configuration file %s; name one with -c, or rules with -r")
@@ -187,21 +188,28 @@ local MODES = {
   { "page_size", page_size }, { "ignored_events", ignored_events }, { "list_plugins", list_plugins }, { "list", list_fields }, { "support", support },
 }
 
-local function dispatch(options, args)
-  if options.help then return show(options.help .. "\n") end
+local COMMANDS = { events = events, record = events, repl = repl, doctor = doctor, test = test, why = why, bench = bench, replay = run }
+
+local function show_help(options)
+  return show(options.help .. "\n")
+end
+
+local function what_to_do(options)
+  if options.help then return show_help end
   for _, mode in ipairs(MODES) do
-    if options[mode[1]] then return mode[2](options, args) end
+    if options[mode[1]] then return mode[2] end
   end
-  if #options.validate > 0 then return validate(options) end
-  if options.describe_all or options.describe then return describe(options) end
-  if options.dump_ast or options.dump_code then return dump(options) end
-  if options.command == "events" or options.command == "record" then return events(options) end
-  if options.command == "repl" then return repl(options) end
-  if options.command == "doctor" then return doctor(options) end
-  if options.command == "test" then return test(options) end
-  if options.command == "why" then return why(options) end
-  if options.command == "bench" then return bench(options) end
-  return run(options)
+  if #options.validate > 0 then return validate end
+  if options.describe_all or options.describe then return describe end
+  if options.dump_ast or options.dump_code then return dump end
+  return COMMANDS[options.command] or run
+end
+
+-- Signals were held back since the program began (main.c). From here on they ask a worker that is still starting for
+-- something; whatever else is done they end.
+local function take_signals(todo, options)
+  if todo == run and not options.dry_run then core.C.sys_serve_requests(true) end
+  core.C.sys_release_signals()
 end
 
 return function(cdef, ...)
@@ -213,5 +221,7 @@ return function(cdef, ...)
   end
   local console = require("console")
   for _, note in ipairs(options.notes) do console.warning(note) end
-  return dispatch(options, args)
+  local todo = what_to_do(options)
+  take_signals(todo, options)
+  return todo(options, args)
 end

@@ -607,14 +607,22 @@ local function check_scripts(config)
   return #problems > 0 and "" or nil
 end
 
--- Everything that can fail before the first event: nil, or a message ("" when it was shown already).
+local function is_asked_to_end()
+  return core.C.sys_stop_signal() ~= 0
+end
+
+local STOPPED = {}           -- in place of a message: it was not to begin
+
+-- Everything that can fail before the first event: nil, or a message ("" when it was shown already), or STOPPED.
 local function set_up(work, config, options)
   if not options.dry_run then work.daemon:watch() end
   local paths, message = M.rules_files(config, options)
   if not paths then return message end
   for _, path in ipairs(paths) do console.info("loading rules from " .. path) end
   local texts = M.read_files(paths)
+  if is_asked_to_end() then return STOPPED end
   local loaded = M.load_rules(config, texts)
+  if is_asked_to_end() then return STOPPED end
   console.diagnostics(loaded.diags)
   if not loaded.result.ok then return "" end
   work.rules_sums, work.config_sums = sums_of(texts), sums_of(M.read_files(config.files))
@@ -631,7 +639,7 @@ local function set_up(work, config, options)
   work.outs:use(work.prepared)
   local live = is_live(config) and { set = watched(work), seconds = options.seconds } or nil
   work.eng, message = M.open_engine(config, nil, live)
-  if not work.eng then return message end
+  if not work.eng then return is_asked_to_end() and STOPPED or message end
   core.C.engine_use(work.eng, work.ruleset)
   work.tell = teller(work)
   M.open_scripts(work)
@@ -671,7 +679,9 @@ local function finish(work, result, options)
   return failures
 end
 
+-- A signal that comes now asks for what is being done, and must not spoil how the program ends.
 local function tear_down(work)
+  core.C.sys_hold_signals()
   core.C.sys_serve_requests(false)
   work.daemon:close()
   if work.pidfile then pidfile.remove(work.pidfile) end
@@ -688,10 +698,10 @@ function M.run(config, options, read_config)
   local work = { config = config, options = options }
   work.daemon = daemon.new(work, read_config, function(new, keys) return reconfigure(work, new, keys) end)
   work.wake = function() return work.daemon:wake() end
-  if not options.dry_run then core.C.sys_serve_requests(true) end
   local message = set_up(work, config, options)
   if message or options.dry_run then
     tear_down(work)
+    if message == STOPPED then return 0 end
     if message and message ~= "" then console.error(message) end
     return message and 1 or 0
   end

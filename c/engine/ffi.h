@@ -1014,6 +1014,8 @@ int sys_kind(const char *path);			/* enum sys_kind; -errno: nobody may or can te
  * Requests are what a worker is to do between two events. After sys_serve_requests(true) SIGHUP is one, unless its cause is
  * that the terminal is gone, and SIGUSR1 is ignored until outputs are there. Whoever else asks calls sys_request(), in any
  * thread, also in a signal handler: the engine stops, and a wait of its thread ends. Threads that call it must have ended before the engine is freed.
+ * While requests are served SIGINT and SIGTERM are remembered before there is an engine, too, and stop it at once.
+ * Held, signals wait for their release; one that would end the program while it starts, or spoil how it ends.
  */
 enum sys_requests {
 	REQUEST_RELOAD = 1,		/* SIGHUP */
@@ -1023,7 +1025,11 @@ enum sys_requests {
 };
 void sys_stop_on_signals(struct engine *eng);
 int sys_stop_signal(void);				/* the signal that came, or 0 */
+void sys_interrupt(bool on);				/* what is being done is to end, if not the program: Ctrl-C in the REPL */
+bool sys_is_interrupted(void);				/* one or the other */
 void sys_serve_requests(bool on);
+void sys_hold_signals(void);				/* SIGHUP, SIGINT, SIGTERM, SIGUSR1, in this thread and those it starts */
+void sys_release_signals(void);				/* after it; else nothing */
 void sys_request(uint32_t what);
 uint32_t sys_requests(void);				/* REQUEST_* since the last call */
 bool sys_has_requests(void);

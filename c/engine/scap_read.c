@@ -208,9 +208,10 @@ static int section_read(struct scap *s)
 {
 	bool known = false;
 	struct block b = { 0 };
-	int rc = section_head(s);
+	int rc;
 
-	if (rc < 0)
+	stream_wakes(&s->in, false);		/* only between events it can be gone on later */
+	if ((rc = section_head(s)) < 0)
 		return rc;
 	compat_reset(s->compat);
 	s->head_flags = SCAP_HEAD | (s->sections++ ? SCAP_UNNUMBERED : 0);
@@ -221,6 +222,8 @@ static int section_read(struct scap *s)
 			return s->ended ? rc : scap_short(s, rc, b.at, "", 0);
 		if (rc == 0)
 			return scap_fail(s, ENODATA, b.at, "the capture ends before its first event");
+		if (b.row->kind == BLOCK_EVENT)
+			stream_wakes(&s->in, true);
 		if (b.row->kind == BLOCK_EVENT)
 			return scap_sank(s, SINK(s, lists_end), b.at) ? 0 : s->ended;
 		if (b.row->kind == BLOCK_PCAPNG && !known)

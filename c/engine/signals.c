@@ -16,7 +16,7 @@ enum { WAKE_SIGNAL = SIGURG };
 
 static struct engine *_Atomic stop_engine;
 static pthread_t worker;
-static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t stop_signal, interrupted;
 static atomic_bool serving;
 static atomic_uint requests;
 
@@ -88,6 +88,40 @@ static void handle_hangups(bool on)
 		sigaction(SIGHUP, &sa, NULL);
 }
 
+static const int HELD[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1 };
+
+static sigset_t unheld;				/* the mask before */
+static bool holding;
+
+void sys_hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof HELD / sizeof *HELD; i++)
+		sigaddset(&set, HELD[i]);
+	if (!holding)
+		holding = pthread_sigmask(SIG_BLOCK, &set, &unheld) == 0;
+}
+
+void sys_release_signals(void)
+{
+	if (holding)
+		pthread_sigmask(SIG_SETMASK, &unheld, NULL);
+	holding = false;
+}
+
+/* The first signal asks for an orderly end; a second one, sent by somebody who cannot wait, ends at once. */
+static void handle_stops(bool on)
+{
+	struct sigaction sa = { .sa_flags = SA_RESETHAND, .sa_handler = on ? on_stop_signal : SIG_DFL };
+
+	if (on && stop_signal)			/* the second one is the next */
+		return;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
 void sys_serve_requests(bool on)
 {
 	struct sigaction sa = { .sa_handler = SIG_IGN }, now;
@@ -97,26 +131,34 @@ void sys_serve_requests(bool on)
 		sigaction(SIGUSR1, &sa, NULL);
 	atomic_store(&serving, on);
 	handle_hangups(on || atomic_load(&stop_engine));
+	handle_stops(on || atomic_load(&stop_engine));
 }
 
 void sys_stop_on_signals(struct engine *eng)
 {
-	/* The first signal asks for an orderly end; a second one, sent by somebody who cannot wait, ends at once. */
-	struct sigaction sa = { .sa_flags = SA_RESETHAND }, wake = { .sa_handler = on_wake };
+	struct sigaction wake = { .sa_handler = on_wake };
 
 	worker = pthread_self();
 	sigaction(WAKE_SIGNAL, &wake, NULL);
 	atomic_store(&stop_engine, eng);
-	sa.sa_handler = eng ? on_stop_signal : SIG_DFL;
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	handle_stops(eng || atomic_load(&serving));
 	handle_hangups(eng || atomic_load(&serving));
 	signal(SIGPIPE, SIG_IGN);
-	if (eng && sys_has_requests())		/* made before there was an engine */
+	if (eng && (sys_has_requests() || stop_signal))		/* made before there was an engine */
 		engine_stop(eng);
 }
 
 int sys_stop_signal(void)
 {
 	return stop_signal;
+}
+
+void sys_interrupt(bool on)
+{
+	interrupted = on;
+}
+
+bool sys_is_interrupted(void)
+{
+	return stop_signal || interrupted;
 }

@@ -25,9 +25,11 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "ffi.h"
 #include "stream.h"
 
 enum { HEADROOM = 64 << 10, CHUNK = 256 << 10, INPUT = 64 << 10, RING = 4, SIDE_KEPT = 1 << 20, WORTH_A_THREAD = 4 << 20 };
+enum { LOOK_MS = 200 };		/* a signal that came right before a wait is seen after that */
 
 struct chunk {
 	uint8_t *mem;			/* HEADROOM + CHUNK */
@@ -39,6 +41,7 @@ struct feed {
 	int fd;				/* -1: memory */
 	bool regular;			/* reads do not wait long */
 	bool owns_input;
+	bool wakes;			/* a signal ends a wait of the reader's, whatever it means */
 	uint64_t size;			/* of the file; 0: unknown */
 	_Atomic uint64_t taken;		/* bytes read from it */
 
@@ -71,16 +74,20 @@ struct feed {
 
 /* ------------------------------------------------------------------ input */
 
-/* Waits until fd can be read. -ECANCELED: the stream is being closed. */
+/* Waits until fd can be read. -ECANCELED: the stream is being closed; -EINTR: a signal, perhaps. */
 static int feed_wait(struct feed *f, int fd)
 {
+	int ms = f->threaded && fd != f->ready ? -1 : LOOK_MS, n;
 	struct pollfd fds[2] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = f->threaded ? f->stop : -1, .events = POLLIN },
 	};
 
-	if (poll(fds, 2, -1) < 0)
-		return -errno;
+	do
+		n = poll(fds, 2, ms);
+	while ((n == 0 || (n < 0 && errno == EINTR)) && !f->wakes && !sys_is_interrupted());
+	if (n <= 0)
+		return n < 0 ? -errno : -EINTR;
 	return fds[1].revents ? -ECANCELED : 0;
 }
 
@@ -414,10 +421,21 @@ static int feed_begin(struct feed *f)
 	return 0;
 }
 
+/* Of a pipe this waits for its other end. */
+static int open_patiently(const char *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	while (fd < 0 && errno == EINTR && !sys_is_interrupted());
+	return fd;
+}
+
 int stream_open(struct stream *s, const char *path, struct stream_copy *copy, struct err *err)
 {
 	bool is_stdin = !strcmp(path, "-");
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc;
+	int fd = is_stdin ? STDIN_FILENO : open_patiently(path), rc;
 	struct feed *f = NULL;
 	struct stat st;
 
@@ -470,6 +488,11 @@ out:
 	feed_free(f);
 	s->feed = NULL;
 	return err_set(err, -rc, "%s", strerror(-rc));
+}
+
+void stream_wakes(struct stream *s, bool on)
+{
+	s->feed->wakes = on;
 }
 
 void stream_close(struct stream *s)

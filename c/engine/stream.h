@@ -46,10 +46,12 @@ int stream_open(struct stream *s, const char *path, struct stream_copy *copy, st
 /* From memory that outlives the stream; no thread. */
 int stream_open_memory(struct stream *s, const void *data, size_t len, struct err *err);
 void stream_close(struct stream *s);
+/* Whether any signal ends a wait, see below; else, and at first, only one that asks to end (sys_is_interrupted()). */
+void stream_wakes(struct stream *s, bool on);
 
 /*
  * Makes n bytes contiguous at s->p, which moves. -ENODATA: a clean end comes before that (what there is stays at
- * hand); -EINTR: a signal came while waiting, try again; else damage: what could be saved stays at hand, see
+ * hand); -EINTR: a signal came while waiting, or may have: try again; else damage: what could be saved stays at hand, see
  * stream_error(). Memory grows with the bytes that arrive, not with n; the caller bounds n.
  */
 int stream_fill(struct stream *s, size_t n);

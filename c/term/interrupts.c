@@ -12,6 +12,7 @@ static void on_interrupt(int sig)
 	struct engine *eng = stops;
 
 	seen = 1;
+	sys_interrupt(true);
 	if (eng)
 		engine_stop(eng);
 }
@@ -33,7 +34,9 @@ bool interrupts_seen(bool forget)
 {
 	bool was = seen;
 
-	if (forget)
+	if (forget) {
 		seen = 0;
+		sys_interrupt(false);
+	}
 	return was;
 }

@@ -162,14 +162,60 @@ local function many_times(tool)
   end
 end
 
--- A rotation of logs while rules are still being read: they come from a pipe that nobody has written to yet.
+-- While rules or the configuration are still being read: they come from a pipe that nobody has written to yet.
 local function early_signals(tool, falco)
   local dir = pipe.new_dir("early", "")
-  pipe.shell("mkfifo", dir .. "/rules.yaml")
-  local job = tool.start{ falco, "replay", "test/data/unix_sock.scap", "-r", dir .. "/rules.yaml" }
-  os.execute(("timeout 20 sh -c 'exec 3>%s/rules.yaml; kill -USR1 %d; cat %s/rules/a.yaml >&3'"):format(dir, job.pid, dir))
-  local r = tool.wait(job)
-  tool.check_run(r, r.code == 0 and r.out:find("first", 1, true), "SIGUSR1 before there are outputs: %s", tool.how(r))
+  for _, signals in ipairs{ "USR1", "HUP", "HUP HUP USR1" } do
+    pipe.shell("rm -f", dir .. "/rules.yaml;", "mkfifo", dir .. "/rules.yaml;", "cp", dir .. "/rules/a.yaml", dir .. "/b.yaml")
+    local job = tool.start{ falco, "replay", "test/data/unix_sock.scap", "-r", dir .. "/rules.yaml", timeout = 20 }
+    os.execute(("timeout 20 sh -c 'cd %s; exec 3>rules.yaml; mv b.yaml rules.yaml; for s in %s; do kill -$s %d; done; cat rules.yaml >&3'")
+      :format(dir, signals, job.pid))
+    local r = tool.wait(job)
+    tool.check_run(r, r.code == 0 and r.out:find("first", 1, true), "SIG%s while rules are read: %s", signals, tool.how(r))
+  end
+  pipe.shell("rm -f", dir .. "/rules.yaml;", "mkfifo", dir .. "/rules.yaml")
+  for _, what in ipairs{ "-r", "-c" } do
+    for _, signal in ipairs{ "TERM", "INT" } do
+      local job = tool.start{ falco, "replay", "test/data/unix_sock.scap", timeout = 20, what, dir .. "/rules.yaml" }
+      pipe.wait_for(function() return (tool.read(("/proc/%d/wchan"):format(job.pid)) or ""):find("wait_for_partner", 1, true) end)
+      pipe.kill(job, signal)
+      local r = tool.wait(job)
+      tool.check_run(r, r.code == 0, "SIG%s while %s is read: %s", signal, what, tool.how(r))
+    end
+  end
+end
+
+-- While the head of a capture is waited for, of which not all may be there: only a signal that asks to end ends that.
+local function signals_at_the_head(tool)
+  for _, given in ipairs{ 0, 1, 1000 } do
+    for _, signal in ipairs{ "USR1", "HUP", "TERM" } do
+      local job = pipe.start(pipe.new_dir("head", ""))
+      if given > 0 then job.give(given) end
+      for _ = 1, signal == "TERM" and 1 or 3 do
+        pipe.wait_for(function() return (tool.read(("/proc/%d/wchan"):format(job.pid)) or ""):find("poll", 1, true) end)
+        pipe.kill(job, signal)
+      end
+      local r = pipe.finish(job, ("SIG%s after %d bytes of a capture"):format(signal, given))
+      if signal ~= "TERM" then pipe.marks(r, "signals at the head") end
+    end
+  end
+end
+
+-- From its first line on the program holds back what would end it. That it has begun is seen by SIGPIPE, which it ignores.
+local function first_signals(tool, falco)
+  local dir = pipe.new_dir("first", "")
+  for _, signal in ipairs{ "HUP", "USR1", "TERM", "INT", "HUP", "USR1", "TERM", "INT" } do
+    local job = tool.start{ "env", "--default-signal=PIPE", falco, "replay", "test/data/unix_sock.scap", "-r", dir .. "/rules/a.yaml",
+      timeout = 20 }
+    local path = ("/proc/%d/status"):format(job.pid)
+    repeat
+      local status = tool.read(path) or ""
+      local ignored = status:match("SigIgn:%s*%x*(%x)%x%x%x\n")
+    until not ignored or status:find("Name:\tfalco", 1, true) and tonumber(ignored, 16) % 2 == 1
+    pipe.kill(job, signal)
+    local r = tool.wait(job)
+    tool.check_run(r, r.code == 0, "SIG%s at the very start: %s", signal, tool.how(r))
+  end
 end
 
 -- This host as the source: whatever happens while rules are loaded is seen afterwards, however often somebody asks.
@@ -204,5 +250,7 @@ return function(tool, falco)
   configuration(tool)
   many_times(tool)
   early_signals(tool, falco)
+  signals_at_the_head(tool)
+  first_signals(tool, falco)
   live(tool, falco)
 end
