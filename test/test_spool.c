@@ -319,6 +319,21 @@ static void make_damaged(const char *file, off_t at, const char *bytes, size_t n
 	close(fd);
 }
 
+/* The name of the first segment. */
+static const char *first_file(void)
+{
+	static char name[64];
+	char command[128];
+
+	snprintf(command, sizeof command, "ls '%s' | grep spool | head -n 1", dir);
+	FILE *p = popen(command, "r");
+	assert_non_null(p);
+	assert_non_null(fgets(name, sizeof name, p));
+	pclose(p);
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
 static void a_torn_end_is_cut(void **state)
 {
 	for (off_t cut = 1; cut < 120; cut += 7) {
@@ -344,37 +359,98 @@ static void a_torn_end_is_cut(void **state)
 	}
 }
 
-static void damage_in_between_costs_its_segment(void **state)
+/* Shows all alerts of a damaged spool, some of them under way at a time, and counts; they are what they were, and in order. */
+static uint32_t count_whole(struct spool *s, uint32_t window)
 {
-	struct spool *s = open_spool(8 * MB);
-	struct spool_stats stats;
-	struct note n;
 	uint32_t seen = 0;
 	uint64_t last = 0;
+	struct note n;
 
-	put_many(s, 0, 9000);
-	assert_true(files() > 3);
-	spool_close(s);
-	make_damaged("0000000000000001.spool", 5000, "damage", 6);
-	s = open_spool(8 * MB);
-	while (spool_next(s, &n) == 1) {
-		assert_true(seen == 0 || n.ts > last);
-		last = n.ts;
-		is_note(&n, (uint32_t)last);
-		spool_step(s);
-		spool_ack(s, 1);
-		seen++;
+	while (spool_count(s) > 0) {
+		for (uint32_t i = 0; i < window && spool_next(s, &n) == 1; i++) {
+			assert_true(seen == 0 || n.ts > last);
+			last = n.ts;
+			is_note(&n, (uint32_t)last);
+			spool_step(s);
+			seen++;
+		}
+		spool_ack(s, spool_under_way(s));
 	}
-	assert_int_equal(last, 8999);
-	assert_in_range(seen, 5000, 8999);
-	assert_int_equal(spool_count(s), 0);
-	spool_stats(s, &stats);
-	assert_int_equal(stats.damaged, 1);
-	const char *notice = spool_notice(s);
-	assert_non_null(notice);
-	assert_non_null(strstr(notice, "0000000000000001.spool: damaged at byte "));
+	return seen;
+}
+
+static void damage_costs_the_alert_that_it_hit(void **state)
+{
+	static const struct { off_t at; const char *bytes; size_t n; uint32_t lost; } damages[] = {
+		{ 5000, "damage", 6, 1 }, { 0, "x", 1, 1 }, { 3000, "FLPOFLPO\377\377\377", 11, 1 },
+	};
+
+	for (uint32_t window = 1; window <= 100; window += 33) {
+		struct spool *s = open_spool(8 * MB);
+		struct spool_stats stats;
+		char want[64];
+		uint32_t lost = 0;
+
+		put_many(s, 0, 9000);
+		assert_true(files() > 3);
+		spool_close(s);
+		for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+			make_damaged(first_file(), damages[i].at, damages[i].bytes, damages[i].n);
+			lost += damages[i].lost;
+		}
+		s = open_spool(8 * MB);
+		assert_null(spool_notice(s));
+		assert_int_equal(count_whole(s, window), 9000 - lost);
+		spool_stats(s, &stats);
+		assert_int_equal(stats.damaged, 3);
+		assert_int_equal(stats.lost, lost);
+		const char *notice = spool_notice(s);
+		assert_non_null(notice);
+		assert_non_null(strstr(notice, ".spool: damaged at byte 0, and 2 more places; "));
+		snprintf(want, sizeof want, "; %u alerts are lost", lost);
+		assert_non_null(strstr(notice, want));
+		assert_null(spool_notice(s));
+		assert_int_equal(files(), 0);
+		spool_close(s);
+	}
+}
+
+/* Of the last segment the end is not known otherwise. */
+static void damage_in_the_last_segment_is_no_torn_end(void **state)
+{
+	struct spool *s = open_spool(8 * MB);
+
+	put_many(s, 0, 500);
+	spool_close(s);
+	make_damaged(first_file(), 5000, "damage", 6);
+	s = open_spool(8 * MB);
 	assert_null(spool_notice(s));
-	assert_int_equal(files(), 0);
+	put_many(s, 500, 600);
+	assert_int_equal(count_whole(s, 10), 599);
+	assert_non_null(strstr(spool_notice(s), "; 1 alert is lost"));
+	spool_close(s);
+}
+
+/* What looks like entries all along, and is none, is not looked at for ever. */
+static void what_only_looks_like_entries(void **state)
+{
+	struct spool *s = open_spool(64 * MB);
+	uint32_t *fake = malloc(16 * MB);
+	uint64_t began = sys_now_ns();
+
+	assert_non_null(fake);
+	for (uint32_t i = 0; i < 16 * MB / 4; i += 2) {
+		fake[i] = 0x4f504c46;
+		fake[i + 1] = 8 * MB;
+	}
+	put_many(s, 0, 10);
+	spool_close(s);
+	make_damaged(first_file(), 0, (const char *)fake, 16 * MB);
+	free(fake);
+	s = open_spool(64 * MB);
+	assert_int_equal(spool_count(s), 0);
+	assert_non_null(strstr(spool_notice(s), "the end was torn at byte 0"));
+	assert_true(sys_now_ns() - began < 5000000000u);
 	spool_close(s);
 }
 
@@ -384,6 +460,7 @@ static void a_missing_segment_is_passed_over(void **state)
 	struct note n;
 	uint32_t seen = 0;
 	char command[160];
+	const char *notice;
 
 	put_many(s, 0, 9000);
 	spool_close(s);
@@ -399,6 +476,9 @@ static void a_missing_segment_is_passed_over(void **state)
 	}
 	assert_int_equal(n.ts, 8999);
 	assert_in_range(seen, 4000, 8999);
+	assert_non_null(strstr(notice = spool_notice(s), ".spool: ends too early, at byte "));
+	snprintf(command, sizeof command, "; %u alerts are lost", 9000 - seen);
+	assert_non_null(strstr(notice, command));
 	spool_close(s);
 }
 
@@ -576,7 +656,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_backlog_keeps_order), cmocka_unit_test(a_backlog_is_bounded), with_dir(a_spool_keeps_order),
 		with_dir(a_spool_is_there_after_a_restart), with_dir(a_spool_survives_kill_9), with_dir(a_spool_is_bounded),
-		with_dir(one_spool_has_one_owner), with_dir(a_torn_end_is_cut), with_dir(damage_in_between_costs_its_segment),
+		with_dir(one_spool_has_one_owner), with_dir(a_torn_end_is_cut), with_dir(damage_costs_the_alert_that_it_hit),
+		with_dir(damage_in_the_last_segment_is_no_torn_end), with_dir(what_only_looks_like_entries),
 		with_dir(a_missing_segment_is_passed_over), with_dir(hostile_directories), with_dir(random_damage),
 		cmocka_unit_test(a_sink_waits_for_nobody), cmocka_unit_test(a_socket_tells_what_was_read),
 		cmocka_unit_test(a_long_line_is_whole), cmocka_unit_test(programs_start_and_end),

@@ -596,7 +596,7 @@ uint64_t backlog_under_way(const struct backlog *b);
 struct spool;
 struct spool_stats {
 	uint64_t bytes;			/* on disk */
-	uint64_t damaged;		/* places where notes were lost to bad data */
+	uint64_t damaged, lost;		/* places where notes were lost to bad data, and how many, as far as that can be told */
 	uint64_t put, acked;
 };
 struct spool *spool_open(const char *dir, uint64_t max_bytes, struct err *err);

@@ -8,8 +8,9 @@
  *
  * A segment is a row of entries: struct entry, then the note packed as note.h has it. Each entry tells its size, its number, and a
  * checksum over both and the note. An entry is written by one write(2) at the end of the last segment. A process that is killed
- * leaves whole entries, or with the machine under it a torn one: it ends where the checksum is wrong, and when the spool is opened
- * again the last segment is cut there. Damage elsewhere costs the rest of its segment: counted and told, with the place.
+ * leaves whole entries, or with the machine under it a torn one: when the spool is opened again the last segment is cut where its
+ * whole entries end. Damage elsewhere costs the entries that it hit: behind it the next whole one is looked for, and its number tells
+ * how many were lost: counted and told, with the place.
  *
  * A segment is removed when all of it has arrived. `acked` is written at once, so nothing is sent again but what was under way
  * when the process died. What is written is in the kernel's hands, which outlives the process; spool_sync() takes it to the disk.
@@ -37,7 +38,12 @@ enum {
 	READ_MIN = 256 << 10,
 	MAX_SEGMENTS = 1 << 20,
 	NAME_LEN = 16 + 6,		/* 16 digits and ".spool" */
+	TRIED_MAX = 256 << 20,		/* bytes that look like entries, and are none, before the rest of a segment is given up */
+	GAP_MAX = 1 << 20,		/* numbers between two entries; more is no gap but nonsense */
 };
+
+#define NOWHERE UINT64_MAX
+#define BEHIND_ALL (UINT64_MAX / 2)
 
 struct entry {
 	uint32_t magic;
@@ -76,8 +82,10 @@ struct spool {
 	char *packed;			/* an entry being made */
 	size_t packed_cap;
 	bool dirty;
-	uint64_t damaged, put, acks;
-	struct err notice;		/* text "": none */
+	uint64_t damaged, lost, put, acks;
+	uint64_t bad_at;		/* where in `in` it is damaged in front of in_at; or NOWHERE */
+	char notice[320];		/* the first place that was not told yet; "": none */
+	uint64_t untold_places, untold_lost;
 };
 
 /* ------------------------------------------------------------------ helpers */
@@ -147,8 +155,9 @@ static void remove_segment(struct spool *s, uint32_t i)
 	s->nsegments--;
 }
 
-__attribute__((format(printf, 3, 4)))
-static void damage(struct spool *s, uint64_t segment, const char *fmt, ...)
+/* One more place where so many alerts were lost. */
+__attribute__((format(printf, 4, 5)))
+static void damage(struct spool *s, uint64_t segment, uint64_t lost, const char *fmt, ...)
 {
 	char why[160];
 	va_list ap;
@@ -157,7 +166,10 @@ static void damage(struct spool *s, uint64_t segment, const char *fmt, ...)
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
 	s->damaged++;
-	err_set(&s->notice, EIO, "spool %s/%016" PRIx64 ".spool: %s", s->path, segment, why);
+	s->lost += lost;
+	s->untold_lost += lost;
+	if (s->untold_places++ == 0)
+		snprintf(s->notice, sizeof s->notice, "spool %.120s/%016" PRIx64 ".spool: %s", s->path, segment, why);
 }
 
 /* ------------------------------------------------------------------ arrived */
@@ -232,6 +244,34 @@ static int read_entry(struct spool *s, struct entry *e, struct note *n)
 	return WHOLE;
 }
 
+/* Moves in_at to the next whole entry behind it, whatever its number; false: there is none, and in_at is the end. */
+static bool find_entry(struct spool *s, struct entry *e, struct note *n)
+{
+	static const uint32_t magic = ENTRY_MAGIC;
+	uint64_t at = s->in_at + 1, tried = 0;
+
+	while (tried < TRIED_MAX && bytes_at(s, at, sizeof magic)) {
+		uint64_t end = s->buf_at + s->buf_len;
+		const char *p = memmem(s->buf + (at - s->buf_at), end - at, &magic, sizeof magic);
+
+		if (!p) {
+			at = end - sizeof magic + 1;
+			continue;
+		}
+		s->in_at = s->buf_at + (uint64_t)(p - s->buf);
+		if (read_entry(s, e, n) == WHOLE)
+			return true;
+		tried += sizeof *e;
+		if ((p = bytes_at(s, s->in_at, sizeof *e))) {
+			memcpy(e, p, sizeof *e);
+			tried += e->size <= sizeof *e + NOTE_MAX ? e->size : 0;
+		}
+		at = s->in_at + 1;
+	}
+	s->in_at = BEHIND_ALL;
+	return false;
+}
+
 static uint32_t segment_with(const struct spool *s, uint64_t seq)
 {
 	uint32_t i = s->nsegments;
@@ -262,6 +302,7 @@ static bool find_cursor(struct spool *s, struct entry *e, struct note *n)
 		if (first > s->cursor) {	/* a segment is missing */
 			if (s->cursor - 1 > s->acked)
 				return false;
+			damage(s, s->cursor, first - s->cursor, "is missing");
 			s->cursor = first;
 			s->acked = first - 1;
 			settle(s);
@@ -271,29 +312,38 @@ static bool find_cursor(struct spool *s, struct entry *e, struct note *n)
 			close_fd(&s->in);
 			s->buf_len = 0;
 			s->in_at = 0;
+			s->bad_at = NOWHERE;
 			s->in_first = first;
 			if ((s->in = open_segment(s, first, O_RDONLY)) < 0) {
 				if (s->cursor - 1 > s->acked)
 					return false;
-				damage(s, first, "cannot be read: %s; its alerts are lost", strerror(-s->in));
+				damage(s, first, ends - s->cursor, "cannot be read: %s", strerror(-s->in));
 				pass_over(s, i);
 				continue;
 			}
 		}
-		rc = read_entry(s, e, n);
-		if (rc == WHOLE && e->seq >= first && e->seq < ends) {
-			if (e->seq == s->cursor)
-				return true;
-			if (e->seq < s->cursor) {
-				s->in_at += e->size;
-				continue;
-			}
-			rc = BAD;
+		if ((rc = read_entry(s, e, n)) == BAD) {
+			s->bad_at = s->in_at;
+			rc = find_entry(s, e, n) ? WHOLE : ENDS;
+		}
+		if (rc == WHOLE && e->seq == s->cursor)
+			return true;
+		if (rc == WHOLE && (e->seq < s->cursor || e->seq >= ends)) {
+			s->in_at += e->size;
+			continue;
 		}
 		if (s->cursor - 1 > s->acked)	/* first what is under way: numbers of what is lost lie behind it */
 			return false;
-		damage(s, first, "damaged at byte %" PRIu64 "; %" PRIu64 " alerts are lost", s->in_at, ends - s->cursor);
-		pass_over(s, i);
+		damage(s, first, (rc == WHOLE ? e->seq : ends) - s->cursor, "%s at byte %" PRIu64,
+		       rc == WHOLE || s->bad_at != NOWHERE ? "damaged" : "ends too early,", s->bad_at == NOWHERE ? s->in_at : s->bad_at);
+		s->bad_at = NOWHERE;
+		if (rc != WHOLE) {
+			pass_over(s, i);
+			continue;
+		}
+		s->cursor = e->seq;
+		s->acked = s->cursor - 1;
+		settle(s);
 	}
 	return false;
 }
@@ -467,6 +517,8 @@ static void read_acked(struct spool *s)
 	if (pread(s->acked_fd, &a, sizeof a, 0) == sizeof a && a.seq <= UINT64_MAX / 2 &&
 	    a.crc == crc32_gzip_refl(0, (const unsigned char *)&a.seq, sizeof a.seq))
 		s->acked = a.seq;
+	if (s->acked && s->acked < floor && floor - s->acked <= GAP_MAX)
+		damage(s, s->acked + 1, floor - s->acked, "is missing");
 	if (s->acked < floor)
 		s->acked = floor;
 }
@@ -475,8 +527,10 @@ static void read_acked(struct spool *s)
 static void find_end(struct spool *s)
 {
 	struct segment *last = s->nsegments ? &s->segments[s->nsegments - 1] : NULL;
+	uint64_t end = 0;
 	struct entry e;
 	struct note n;
+	int rc;
 
 	s->next_seq = s->acked + 1;
 	if (!last)
@@ -487,16 +541,19 @@ static void find_end(struct spool *s)
 	s->buf_len = 0;
 	if ((s->in = open_segment(s, last->first, O_RDWR)) < 0)
 		return;
-	while (read_entry(s, &e, &n) == WHOLE && e.seq == s->next_seq) {
+	while ((rc = read_entry(s, &e, &n)) == WHOLE || (rc == BAD && find_entry(s, &e, &n))) {
 		s->in_at += e.size;
-		s->next_seq++;
+		if (e.seq < s->next_seq || e.seq - s->next_seq > GAP_MAX)
+			continue;
+		s->next_seq = e.seq + 1;
+		end = s->in_at;
 	}
-	if (s->in_at < last->bytes) {
-		damage(s, last->first, "the end was torn at byte %" PRIu64 "; %" PRIu64 " bytes are cut off", s->in_at,
-		       last->bytes - s->in_at);
-		if (ftruncate(s->in, (off_t)s->in_at) == 0) {
-			s->bytes -= last->bytes - s->in_at;
-			last->bytes = s->in_at;
+	if (end < last->bytes) {
+		damage(s, last->first, 0, "the end was torn at byte %" PRIu64 "; %" PRIu64 " bytes are cut off, of one alert or more",
+		       end, last->bytes - end);
+		if (ftruncate(s->in, (off_t)end) == 0) {
+			s->bytes -= last->bytes - end;
+			last->bytes = end;
 		}
 	}
 	close_fd(&s->in);
@@ -582,16 +639,21 @@ void spool_close(struct spool *s)
 
 const char *spool_notice(struct spool *s)
 {
-	static _Thread_local char text[sizeof s->notice.text];
+	static _Thread_local char text[sizeof s->notice + 120];
+	int len;
 
-	if (!s->notice.text[0])
+	if (!s->untold_places)
 		return NULL;
-	memcpy(text, s->notice.text, sizeof text);
-	s->notice.text[0] = '\0';
+	len = snprintf(text, sizeof text, "%s", s->notice);
+	if (s->untold_places > 1)
+		len += snprintf(text + len, sizeof text - (size_t)len, ", and %" PRIu64 " more places", s->untold_places - 1);
+	if (s->untold_lost)
+		snprintf(text + len, sizeof text - (size_t)len, "; %" PRIu64 " alert%s lost", s->untold_lost, s->untold_lost == 1 ? " is" : "s are");
+	s->untold_places = s->untold_lost = 0;
 	return text;
 }
 
 void spool_stats(const struct spool *s, struct spool_stats *stats)
 {
-	*stats = (struct spool_stats){ .bytes = s->bytes, .damaged = s->damaged, .put = s->put, .acked = s->acks };
+	*stats = (struct spool_stats){ .bytes = s->bytes, .damaged = s->damaged, .lost = s->lost, .put = s->put, .acked = s->acks };
 }

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The way to one channel, and what waits on it. While the channel takes what it is given, nothing is copied. What it does not take
 -- now, or has taken and not yet acknowledged, is kept in order: in memory, and from the moment its far end is gone or memory is
--- full, on disk, if the channel may (channel.spools) and there is a place (outputs_spool). All of what is kept is in one place or
--- the other, never in both. From the disk it goes back to memory once everything there has arrived.
+-- full, on disk, if the channel may (channel.spools) and there is a place (outputs_spool). What the disk has no room for waits in
+-- memory, behind it; no alert is in both places. Once everything on disk has arrived, memory is used again.
 --
 -- Full, a lane lets a replay wait (has_room()); of a live source it drops the newest alerts, and counts them.
 local console = require("console")
@@ -12,6 +12,7 @@ local M = {}
 
 local SECOND = 1e9
 local PER_TICK = 512         -- alerts that one channel gets before others have their turn
+local LONGEST = 15728640     -- bytes of a line: no place has room for more
 local RETRY = SECOND / 20    -- for channels that say "later" and not when
 
 -- The same words for both places.
@@ -29,7 +30,7 @@ Lane.__index = Lane
 -- row: of init.lua. Returns the lane, or nil and one line of text.
 function M.open(row, conf, env)
   local self = setmetatable({
-    name = row.name, live = env.live, note = core.ffi.new("struct note"), view = {}, delivered = 0, dropped = 0, timeouts = 0,
+    name = row.name, live = env.live, note = core.ffi.new("struct note"), view = {}, delivered = 0, dropped = 0, damaged = 0, timeouts = 0, ahead = 0,
     timeout = conf.output_timeout * 1e6, sync_ns = conf.outputs_spool.sync_ms * 1e6, said_dropped = 0,
     backlog = core.ffi.gc(core.C.backlog_new(conf.outputs_queue.output_bytes), core.C.backlog_free),
   }, Lane)
@@ -60,8 +61,7 @@ function Lane:open_spool(now)
     local n = tonumber(C.spool_count(spool))
     if n > 0 then
       console.notice(("%s: %d alerts wait on disk since an earlier run"):format(self.name, n))
-      if C.backlog_count(self.backlog) > 0 then self:spill() end
-      self.on_disk = true
+      self.on_disk, self.ahead = true, tonumber(C.backlog_under_way(self.backlog))
     end
     return
   end
@@ -75,55 +75,84 @@ end
 
 function Lane:spool_notices()
   local line = core.cstr(core.C.spool_notice(self.spool))
-  if line then console.warning(("%s: %s"):format(self.name, line)) end
+  if not line then return end
+  local stats = core.ffi.new("struct spool_stats")
+  core.C.spool_stats(self.spool, stats)
+  self.damaged = tonumber(stats.lost)
+  console.warning(("%s: %s"):format(self.name, line))
 end
 
+-- Where the next one to be taken lies.
 function Lane:place()
-  if self.on_disk then return PLACES.spool, self.spool end
+  local C = core.C
+  if self.on_disk and (C.spool_count(self.spool) > C.spool_under_way(self.spool) or C.backlog_count(self.backlog) == 0) then
+    return PLACES.spool, self.spool
+  end
   return PLACES.backlog, self.backlog
 end
 
 function Lane:count()
-  local place, p = self:place()
-  return tonumber(place.count(p))
+  local C = core.C
+  return tonumber(C.backlog_count(self.backlog)) + (self.on_disk and tonumber(C.spool_count(self.spool)) or 0)
+end
+
+local function under_way(self)
+  local C = core.C
+  return tonumber(C.backlog_under_way(self.backlog)) + (self.on_disk and tonumber(C.spool_under_way(self.spool)) or 0)
 end
 
 -- How many wait to be taken.
 function Lane:pending()
-  local place, p = self:place()
-  return tonumber(place.count(p) - place.under_way(p))
+  return self:count() - under_way(self)
 end
 
--- From memory to disk, those first that are under way.
-function Lane:spill()
-  local C, note, lost = core.C, self.note, 0
-  local under_way = tonumber(C.backlog_under_way(self.backlog))
+-- Moves what it can from one end of memory to that of the disk; what is under way stays so. 0, or what the disk said.
+local function move(self)
+  local C, note, moved, result = core.C, self.note, 0, 0
+  local sent = tonumber(C.backlog_under_way(self.backlog))
   C.backlog_rewind(self.backlog)
   while C.backlog_next(self.backlog, note) do
-    local result = C.spool_put(self.spool, note)
-    if result < 0 and lost == 0 and C.backlog_under_way(self.backlog) == 0 then    -- nothing was moved yet
-      for _ = 1, under_way do C.backlog_step(self.backlog) end
-      return self:spool_failed(result)
-    end
-    if result < 0 then lost = lost + 1 end
+    result = C.spool_put(self.spool, note)
+    if result < 0 then break end
     C.backlog_step(self.backlog)
+    moved = moved + 1
   end
-  C.backlog_ack(self.backlog, C.backlog_count(self.backlog))
-  for _ = 1, under_way do
-    if C.spool_next(self.spool, note) == 1 then C.spool_step(self.spool) end
+  C.backlog_ack(self.backlog, moved)
+  for i = 1, sent do
+    if i > moved then
+      C.backlog_step(self.backlog)
+    elseif C.spool_next(self.spool, note) == 1 then
+      C.spool_step(self.spool)
+    end
   end
-  self.on_disk = true
-  if lost > 0 then self:drop_count(lost) end
-  return true
+  self.on_disk = C.spool_count(self.spool) > 0
+  return result
 end
 
-function Lane:spool_failed(result, outcome)
-  if not self.told_failed then
-    console.error(("%s: outputs_spool: cannot be written: %s; %s"):format(self.name, core.cstr(core.C.sys_error_text(result)),
-      outcome or "alerts wait in memory"))
-    self.told_failed = true
+-- From memory to disk. What does not fit there goes on waiting in memory, behind the rest, and is tried again later.
+function Lane:spill()
+  local result = move(self)
+  if result < 0 then
+    self:spool_failed(result)
+  else
+    if self.told_failed then console.notice(self.name .. ": outputs_spool: can be written again") end
+    self.told_failed, self.disk_again = nil, nil
   end
-  return false
+end
+
+-- Not while something from memory is under way ahead of what was on disk before (self.ahead): what arrives first is acknowledged first.
+function Lane:wants_disk()
+  if not self.spool or self.disk_again or self.ahead > 0 or core.C.backlog_count(self.backlog) == 0 then return false end
+  return self.on_disk or self.is_down or not core.C.backlog_has_room(self.backlog)
+end
+
+-- Full, as outputs_spool.max_bytes has it, is not worth a word before alerts are dropped.
+function Lane:spool_failed(result)
+  self.disk_again = tonumber(core.C.sys_now_ns()) + SECOND
+  if self.told_failed or -result == core.C.SOCKET_EAGAIN then return end
+  console.error(("%s: outputs_spool: cannot be written: %s; alerts wait in memory"):format(self.name,
+    core.cstr(core.C.sys_error_text(result))))
+  self.told_failed = true
 end
 
 -- ------------------------------------------------------------------ alert <-> note
@@ -181,21 +210,29 @@ end
 
 -- Whether one more alert can wait here. Always so for a live source: what does not fit is dropped.
 function Lane:has_room()
-  if self.live then return true end
-  if self.on_disk then return core.C.spool_has_room(self.spool) end
-  return core.C.backlog_has_room(self.backlog) or self.spool ~= nil
+  if self.live or core.C.backlog_has_room(self.backlog) then return true end
+  if self:wants_disk() then self:spill() end
+  return core.C.backlog_has_room(self.backlog)
+end
+
+-- 0, or why there is no place for it. Behind what waits in memory nothing is put on disk.
+local function put(self, note)
+  local C = core.C
+  if self.on_disk and C.backlog_count(self.backlog) == 0 and not self.disk_again then
+    local result = C.spool_put(self.spool, note)
+    if result == 0 then return 0 end
+    self:spool_failed(result)
+  end
+  return C.backlog_put(self.backlog, note)
 end
 
 local function keep(self, alert, taken)
-  local C, note = core.C, self.note
-  if self.spool and not self.on_disk and (self.is_down or not C.backlog_has_room(self.backlog)) then self:spill() end
-  local place, p = self:place()
-  fill(note, alert)
-  local result = place.put(p, note)
-  if result < 0 then
-    if self.on_disk and -result ~= C.SOCKET_EAGAIN then self:spool_failed(result, "alerts are dropped") end
+  if self:wants_disk() then self:spill() end
+  fill(self.note, alert)
+  if put(self, self.note) < 0 then
     self:drop_count(1)
   elseif taken then
+    local place, p = self:place()
     place.step(p)
   end
   return true
@@ -204,6 +241,10 @@ end
 -- true; or nil and a message: the channel is given up.
 function Lane:write(alert)
   if self.spool_try then self:open_spool(tonumber(core.C.sys_now_ns())) end
+  if alert.len > LONGEST then
+    self:drop_count(1)
+    return true
+  end
   if self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end
   local result, message = self.channel:write(alert)
   if result == true then
@@ -242,22 +283,27 @@ end
 
 function Lane:ack(n)
   if n == 0 then return end
-  local place, p = self:place()
-  place.ack(p, n)
+  local C = core.C
+  local ahead = math.min(n, self.ahead)
+  local on_disk = self.on_disk and math.min(n - ahead, tonumber(C.spool_under_way(self.spool))) or 0
+  self.ahead = self.ahead - ahead
+  if on_disk > 0 then C.spool_ack(self.spool, on_disk) end
+  C.backlog_ack(self.backlog, n - on_disk)
   self.delivered, self.blocked, self.progress = self.delivered + n, false, true
-  if self.on_disk and core.C.spool_count(p) == 0 then self.on_disk = false end
+  if self.on_disk and C.spool_count(self.spool) == 0 then self.on_disk = false end
 end
 
 function Lane:rewind()
-  local place, p = self:place()
-  place.rewind(p)
+  self.ahead = 0
+  core.C.backlog_rewind(self.backlog)
+  if self.on_disk then core.C.spool_rewind(self.spool) end
 end
 
 function Lane:down(message)
   if self.is_down then return end
   self.is_down = true
   console.warning(("%s: %s; alerts wait%s"):format(self.name, message, self.spool and " on disk" or ""))
-  if self.spool and not self.on_disk and core.C.backlog_count(self.backlog) > 0 then self:spill() end
+  if self:wants_disk() then self:spill() end
 end
 
 function Lane:up()
@@ -292,6 +338,13 @@ local function sync(self, now)
   if result < 0 then self:spool_failed(result) end
 end
 
+-- A disk that had no room is asked again.
+local function try_again(self, now)
+  if not self.disk_again or now < self.disk_again then return end
+  self.disk_again = nil
+  if self:wants_disk() then self:spill() end
+end
+
 function Lane:tick(now)
   if self.spool_due and now >= self.spool_due then self:open_spool(now) end
   local channel = self.channel
@@ -306,6 +359,7 @@ function Lane:tick(now)
   end
   watch(self, now)
   sync(self, now)
+  try_again(self, now)
   return true
 end
 
@@ -327,6 +381,7 @@ function Lane:wants(add, now)
   if still(self) > 0 and self.timeout > 0 and not self.late then earlier(now + self.timeout / 4) end
   if self.on_disk and self.sync_ns > 0 then earlier(self.sync_due) end
   earlier(self.spool_due)
+  earlier(self.disk_again)
   return first
 end
 
@@ -342,7 +397,7 @@ end
 -- Is there nothing more to do, or nothing that would help? late: the time for those that are down is over.
 function Lane:is_drained(late)
   if still(self) == 0 then return true end
-  if self.spool then return self.is_down or self.late end
+  if self.spool and not self.disk_again then return self.is_down or self.late end
   return self.is_down and (self.channel.lossy or late)
 end
 
@@ -352,24 +407,24 @@ function Lane:close()
   local unwritten = self.channel.pending and self.channel:pending() or 0
   self.channel:close()
   self.is_closed = true
-  if self.spool and not self.on_disk and core.C.backlog_count(self.backlog) > 0 then self:spill() end
-  local n = self:count()
-  if self.on_disk then
-    if n > 0 then console.notice(("%s: %d alerts wait on disk for the next run"):format(self.name, n)) end
-  else
-    if n > 0 and self.channel.lossy then
-      console.warning(("%s: %d alerts were lost"):format(self.name, n))
-    elseif ok and (n > 0 or unwritten > 0) then
-      local others = unwritten > 0 and n == 0 and ", and the end of others" or ""
-      ok, message = nil, ("%d alerts were lost that it did not take%s"):format(n, others)
-    end
-    self.dropped = self.dropped + n
+  self.ahead = 0
+  if self.spool and core.C.backlog_count(self.backlog) > 0 then self:spill() end
+  local waits = self.on_disk and tonumber(core.C.spool_count(self.spool)) or 0
+  local n = self:count() - waits
+  if waits > 0 then console.notice(("%s: %d alerts wait on disk for the next run"):format(self.name, waits)) end
+  if n > 0 and self.channel.lossy then
+    console.warning(("%s: %d alerts were lost"):format(self.name, n))
+  elseif ok and (n > 0 or unwritten > 0) then
+    local others = unwritten > 0 and n == 0 and ", and the end of others" or ""
+    ok, message = nil, ("%d alerts were lost that %s%s"):format(n, self.told_failed and "could not be written to disk" or "it did not take",
+      others)
   end
-  -- a replay drops nothing but what the disk refused
-  if ok and not self.live and self.on_disk and self.dropped > 0 then
+  self.dropped = self.dropped + n
+  -- a replay drops nothing but what neither memory nor disk had room for
+  if ok and not self.live and self.spool and self.dropped - n > 0 then
     ok, message = nil, ("%d alerts were lost that could not be written to disk"):format(self.dropped)
   end
-  if ok and self.dropped - (self.on_disk and 0 or n) > (self.said_n or 0) then
+  if ok and self.dropped - n > (self.said_n or 0) then
     console.warning(("%s: alerts dropped: %d"):format(self.name, self.dropped))
   end
   if self.spool then
@@ -383,8 +438,8 @@ end
 -- struct output_row.
 function Lane:row(row)
   row.name, row.delivered, row.waiting = self.name, self.delivered, self:count()
-  row.spooled = self.on_disk and row.waiting or 0
-  row.dropped, row.timeouts, row.down = self.dropped, self.timeouts, self.is_down or false
+  row.spooled = self.on_disk and core.C.spool_count(self.spool) or 0
+  row.dropped, row.timeouts, row.down = self.dropped + self.damaged, self.timeouts, self.is_down or false
   return row
 end
 

@@ -178,6 +178,110 @@ describe("a lane", function()
     assert.is_true(row:close())
   end)
 
+  -- answer(): -errno for the next alert that goes to disk; nil: it is taken
+  local function with_disk(answer, run)
+    local real = core.C
+    core.C = setmetatable({ spool_put = function(...)
+      local code = answer()
+      if code then return code end
+      return real.spool_put(...)
+    end }, { __index = real })
+    local ok, err = pcall(run)
+    core.C = real
+    assert(ok, err)
+  end
+
+  it("uses memory when the disk has no room, behind what is there, and the disk again later", function()
+    local n, full_at = 0, 20
+    with_disk(function()
+      n = n + 1
+      return full_at and n > full_at and -core.C.SOCKET_ENOSPC or nil
+    end, function()
+      for _, live in ipairs{ true, false } do
+        local row, channel = open{ answer = "taken", spools = true, live = live }
+        n, full_at, shown = 0, 20, {}
+        give(row, 1, 3)                               -- under way
+        channel.answer = function(self)
+          if not self.lane.is_down then
+            self.lane:rewind()
+            self.lane:down("nobody is there")
+          end
+          return "later"
+        end
+        give(row, 4, 60)
+        assert.equal(60, row:count())
+        assert.equal(20, tonumber(core.C.spool_count(row.spool)))
+        assert.equal(0, row.dropped)
+        assert.equal("test: outputs_spool: cannot be written: No space left on device; alerts wait in memory", shown[2])
+        local at = now()
+        full_at = 41
+        row:tick(at + 1.1e9)
+        assert.equal(40, tonumber(core.C.spool_count(row.spool)))
+        full_at = nil
+        row:tick(at + 9e9)
+        give(row, 61, 70)
+        assert.equal(70, tonumber(core.C.spool_count(row.spool)))
+        assert.same({ "test: nobody is there; alerts wait on disk", shown[2], "test: outputs_spool: can be written again" }, shown)
+        full_at = 0
+        give(row, 71, 80)
+        channel.answer, channel.got = "taken", {}
+        row:up()
+        row:tick(now())
+        give(row, 81, 90)
+        assert.same(texts(1, 90), channel.got)
+        row:ack(75)
+        row:rewind()                                  -- what is under way lies in memory
+        channel.got = {}
+        row:tick(now())
+        assert.same(texts(76, 90), channel.got)
+        row:ack(15)
+        assert.equal(0, row:count())
+        assert.is_false(row.on_disk)
+        assert.is_true(row:close())
+        assert.equal(0, row.dropped)
+      end
+    end)
+  end)
+
+  it("lets a replay wait when neither has room", function()
+    with_disk(function() return -core.C.SOCKET_ENOSPC end, function()
+      local row, channel = open{ answer = "later", spools = true, live = false, memory = 65536 }
+      row:down("nobody is there")
+      local i = 0
+      while row:has_room() do
+        i = i + 1
+        give(row, i, i)
+      end
+      assert.is_true(i > 100)
+      assert.equal(i, row:count())
+      channel.answer = true
+      row:up()
+      while row:count() > 0 do row:tick(now()) end
+      assert.is_true(row:has_room())
+      assert.same(texts(1, i), { unpack(channel.got, #channel.got - i + 1) })
+      assert.is_true(row:close())
+    end)
+  end)
+
+  it("keeps the order of what arrives when the disk of an earlier run comes late", function()
+    local row = open{ answer = "later", spools = true }
+    give(row, 1, 5)
+    assert.is_true(row:close())
+    local old = assert(core.C.spool_open(dir .. "/test", 1048576, core.err()))
+    local channel
+    row, channel = open{ answer = "taken", spools = true }
+    give(row, 6, 7)
+    core.C.spool_close(old)
+    row:tick(now() + 1.1e9)
+    give(row, 8, 8)
+    assert.same({ "alert 6", "alert 7", "alert 1", "alert 2", "alert 3", "alert 4", "alert 5", "alert 8" }, channel.got)
+    row:ack(3)                                        -- 6, 7 and 1
+    assert.equal(4, tonumber(core.C.spool_count(row.spool)))
+    row:ack(5)
+    assert.equal(0, row:count())
+    assert.is_true(row:close())
+  end)
+
   it("leaves what is left to the next run", function()
     local row, channel = open{ answer = "later", spools = true }
     give(row, 1, 50)
