@@ -438,6 +438,8 @@ local function convert_map(ctx, node, spec, path)
       ctx.diag:error(nil, node, ("'%s' lacks the key '%s'"):format(path, row[1]))
     end
   end
+  local why = spec.check and spec.check(value)
+  if why then ctx.diag:error(nil, node, ("'%s': %s"):format(path, why)) end
   return value
 end
 

@@ -3,6 +3,7 @@
 --
 --   files.kind(path)    "missing" | "dir" | "file" (whatever else can be read), or nil and why it cannot be told
 --   files.inside(path)  { path, ... } of what a directory holds that is no directory, in byte order, or nil and why
+--   files.all_inside(path)          the same with directories and whatever else there is
 --   files.read(path)    its text, or nil and why. Bounded: nobody writes so much configuration or rules.
 local core = require("core")
 
@@ -29,7 +30,8 @@ local function is_file(path)
   return kind == C.SYS_FILE or kind < 0
 end
 
-function M.inside(path)
+-- all: directories and whatever else there is, too.
+local function inside(path, all)
   local C = core.C
   local code = core.ffi.new("int[1]")
   local dir = C.sys_dir_open(path, code)
@@ -39,12 +41,15 @@ function M.inside(path)
     local name = core.cstr(C.sys_dir_name(dir, i))
     if not name then break end
     local file = path:gsub("/+$", "") .. "/" .. name
-    if is_file(file) then files[#files + 1] = file end
+    if all or is_file(file) then files[#files + 1] = file end
     i = i + 1
   end
   C.sys_dir_free(dir)
   return files
 end
+
+function M.inside(path) return inside(path, false) end
+function M.all_inside(path) return inside(path, true) end
 
 local EINTR = 4
 

@@ -22,6 +22,7 @@ local rules = require("rules")
 local interest = require("rules.interest")
 local rule_scripts = require("scripts.rule")
 local schema = require("schema")
+local script_check = require("scripts.check")
 local script_config = require("scripts.config")
 local sorted_keys = require("sorted_keys")
 local stats = require("stats")
@@ -601,9 +602,11 @@ local function reconfigure(work, config, keys)
 end
 
 -- For a dry run: nil, or "" when mistakes were shown.
-local function check_scripts(config)
-  local problems = script_config.check(config)
+local function check_rest(config, list)
+  local problems, warnings = script_check.all(config, list)
+  problems[#problems + 1] = outputs.check(config)
   for _, problem in ipairs(problems) do console.error(problem) end
+  for _, warning in ipairs(warnings) do console.warning(warning) end
   return #problems > 0 and "" or nil
 end
 
@@ -631,7 +634,7 @@ local function set_up(work, config, options)
   if config.script_paths and not options.dry_run then work.daemon:watch() end
   rules.jit_options()
   message = check_kind(config.engine.kind)
-  if message or options.dry_run then return message or check_scripts(config) end
+  if message or options.dry_run then return message or check_rest(config, work.result.rules) end
 
   work.outs, message = queue.start(config, { unbuffered = options.unbuffered, verbose = options.verbose, live = is_live(config) })
   if not work.outs then return message end

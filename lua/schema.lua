@@ -137,6 +137,11 @@ end
 -- A rule's script stands between two events.
 M.script_limits, M.rule_script_limits = script_limits(1000000, 50), script_limits(200000, 10)
 
+local function check_route(entry)
+  if entry.drop and #entry.to > 0 then return "alerts cannot both go somewhere (to) and be dropped (drop)" end
+  if not entry.drop and #entry.to == 0 then return "say where alerts go (to), or drop: true" end
+end
+
 M.alert_match = map({
   { "rule", list(any_scalar, "names of rules; * stands for any text") },
   { "tags", list(any_scalar, "tags that the rule carries, all of them") },
@@ -254,7 +259,7 @@ M.root = map({
     { "to", list(any_scalar, "outputs that get the alert: stdout, stderr, file, syslog, program, unix, http, kafka, redis, as far as they are enabled") },
     { "drop", bool(false, "none gets it") },
     { "continue", bool(false, "entries behind this one may add outputs") },
-  }, "one entry"), "where alerts go; the first entry that matches decides, and what none matches goes to all outputs") },
+  }, "one entry", { check = check_route }), "where alerts go; the first entry that matches decides, and what none matches goes to all outputs") },
   { "throttle", list(map({
     { "match", M.alert_match },
     { "count", int(1, "alerts that pass within that time", { min = 1, max = 1000000000 }) },
@@ -267,7 +272,7 @@ M.root = map({
   { "outputs_spool", map({
     { "dir", str("/var/lib/falco/spool", "where alerts wait that do not get through: each output has a directory in it; empty: they "
       .. "wait in memory alone") },
-    { "max_bytes", int(1024 * MB, "of one output; what does not fit waits for room (replay), or is dropped and counted",
+    { "max_bytes", int(1024 * MB, "of one output; what does not fit, or has no room on the disk, waits in memory, and what does not fit there for room (replay), or is dropped and counted",
       { min = MB, max = 1099511627776 }) },
     { "sync_ms", int(1000, "milliseconds until what is written is taken to the disk itself, so that it survives a crash of the "
       .. "machine, too; 0: the kernel decides", { min = 0, max = 3600000 }) },

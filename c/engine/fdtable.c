@@ -58,7 +58,7 @@ void fd_pool_put(struct fd_pool *p, void *mem, size_t n)
 	if (!mem)
 		return;
 	p->used -= n + ALLOCATOR_COST;
-	if (!size || size->n >= MOST_WAITING) {
+	if (!size || size->n == MOST_WAITING) {
 		free(mem);
 		return;
 	}

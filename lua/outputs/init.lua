@@ -87,6 +87,16 @@ function M.is_configured(conf)
   return script_config.any(conf)
 end
 
+-- What is wrong with the stages that `conf` asks for, as far as that is known without opening outputs: one line, or nil.
+function M.check(conf)
+  local names = {}
+  for _, row in ipairs(CHANNELS) do
+    if conf[row.key] and conf[row.key].enabled then names[row.name] = true end
+  end
+  local _, message = require("outputs.route").open(conf, { lanes = names })
+  return message
+end
+
 local Outputs = {}
 Outputs.__index = Outputs
 

@@ -19,7 +19,6 @@ local function destination(entry, i, lanes)
     end
     set[name] = true
   end
-  if #entry.to == 0 then return nil, ("route[%d]: say where alerts go (to), or drop: true"):format(i - 1) end
   return set
 end
 

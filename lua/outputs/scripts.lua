@@ -3,7 +3,6 @@
 -- of it. An alert whose script fails goes on as if there were no script.
 local console = require "console"
 local core = require "core"
-local diag = require "diag"
 local kv = require "scripts.kv"
 local powers = require "scripts.powers"
 local render = require "render"
@@ -266,20 +265,17 @@ local function open_script(self, row, conf)
   self.programs = self.programs or row.grant.exec == true
   if row.grant.kill then self.rights = core.C.RIGHT_KILL end
   carry_out(self, opened, made.loaded)
-  local stray = made.loaded.stray
-  if stray then
-    local near = diag.suggest(stray, { "match", "write", "tick", "open", "close" })
-    console.warning(("script '%s': '%s' is none of the functions that are called: match, write, tick, open, close%s")
-      :format(row.name, text.printable(stray:sub(1, 60)), near and (" (did you mean '%s'?)"):format(near) or ""))
-  end
+  local stray = made:stray_text()
+  if stray then console.warning(stray) end
   if made.has.open then call(self, opened, "open", { args = row.args }) end
   return true
 end
 
 -- env: of init.lua. false: there are no scripts. A script that cannot be run is said and left out.
 function M.open(conf, env)
-  local rows, problems = script_config.rows(conf)
+  local rows, problems, left_out = script_config.rows(conf)
   for _, problem in ipairs(problems) do console.error(problem) end
+  for _, line in ipairs(left_out) do console.notice(line) end
   if #rows == 0 then return false end
   local self = setmetatable({
     env = env, rows = {}, now = env.live and tonumber(core.C.sys_wall_ns()) / 1e9 or 0, patience = conf.output_timeout,

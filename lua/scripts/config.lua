@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Which scripts there are: `scripts` of falco.yaml, and the *.lua files of `scripts_dir`.
 --
---   local rows, problems = config.rows(conf)
+--   local rows, problems, left_out = config.rows(conf)
 --     row: { name =, path =, text =, grant = set, args = map, files = { name = text }, limits = map, outputs = set or nil }
 --     problems: lines of text; whatever is wrong with a script, the others are there
---   config.check(conf)          such lines without running anything; config.any(conf): is there any; config.face(conf): see there
+--     third: lines about what lies in scripts_dir and is left out
+--   config.any(conf): is there any; config.face(conf): see there
 --   config.paths(conf)          files whose change matters, and the directory; conf.script_paths: those of rules, once they are loaded
 local core = require "core"
 local files = require "files"
@@ -24,9 +25,9 @@ end
 -- The text of a file, or nil and why not.
 local function read(path, max)
   local C = core.C
-  if C.sys_kind(path) ~= C.SYS_FILE then
-    return nil, C.sys_kind(path) == C.SYS_MISSING and "there is no such file" or "it is no file"
-  end
+  local kind = C.sys_kind(path)
+  if kind < 0 then return nil, core.cstr(C.sys_error_text(kind)) end
+  if kind ~= C.SYS_FILE then return nil, kind == C.SYS_MISSING and "there is no such file" or "it is no file" end
   local file, message = io.open(path, "rb")
   if not file then return nil, reason(message) end
   local text = file:read(max + 1) or ""
@@ -80,37 +81,51 @@ local function fill(row, problems)
   return row
 end
 
+-- Files that begin with a dot are nobody's business, what editors and packages leave beside files is worth a word.
+local function look_at(path, scripts, left_out)
+  local kind, name = files.kind(path), path:gsub("^.*/", "")
+  if name:find("^%.") then return end
+  if kind == "dir" then
+    left_out[#left_out + 1] = ("scripts_dir: %s is left out: it is a directory"):format(path)
+  elseif not name:find("%.lua$") then
+    left_out[#left_out + 1] = ("scripts_dir: %s is left out: its name does not end in .lua"):format(path)
+  else
+    scripts[#scripts + 1] = path
+  end
+end
+
 -- Without a directory there are none in it.
-local function of_directory(dir, problems)
-  if not dir or dir == "" or files.kind(dir) ~= "dir" then return {} end
-  local list, message = files.inside(dir)
+local function of_directory(dir, problems, left_out)
+  if not dir or dir == "" then return {} end
+  local kind, why = files.kind(dir)
+  if kind == "missing" then return {} end
+  local list = nil
+  if kind == "dir" then list, why = files.all_inside(dir) end
   if not list then
-    problems[#problems + 1] = ("scripts_dir: %s: %s"):format(dir, message)
+    problems[#problems + 1] = ("scripts_dir: %s: %s"):format(dir, why or "it is no directory")
     return {}
   end
   local scripts = {}
-  for _, path in ipairs(list) do
-    if path:find("%.lua$") then scripts[#scripts + 1] = path end
-  end
+  for _, path in ipairs(list) do look_at(path, scripts, left_out) end
   return scripts
 end
 
 -- Entries of both, in order: those of the configuration first. An entry that names a file of the directory speaks for it.
-local function entries(conf, problems)
+local function entries(conf, problems, left_out)
   local list, named = {}, {}
   for _, entry in ipairs(conf.scripts or {}) do
     named[entry.path] = true
     if entry.enabled ~= false then list[#list + 1] = entry end
   end
-  for _, path in ipairs(of_directory(conf.scripts_dir, problems)) do
+  for _, path in ipairs(of_directory(conf.scripts_dir, problems, left_out)) do
     if not named[path] then list[#list + 1] = { path = path } end
   end
   return list
 end
 
 function M.rows(conf)
-  local rows, problems, names = {}, {}, {}
-  for _, entry in ipairs(entries(conf, problems)) do
+  local rows, problems, left_out, names = {}, {}, {}, {}
+  for _, entry in ipairs(entries(conf, problems, left_out)) do
     local row = row_of(entry)
     if names[row.name] then
       problems[#problems + 1] = ("script '%s': %s has that name, too (give one of them a `name`)"):format(row.name,
@@ -122,22 +137,12 @@ function M.rows(conf)
       rows[#rows + 1] = fill(row, problems)
     end
   end
-  return rows, problems
-end
-
--- What would be wrong with them, without running any: lines of text.
-function M.check(conf)
-  local rows, problems = M.rows(conf)
-  for _, row in ipairs(rows) do
-    local chunk, why = load(row.text, "@" .. row.path, "t")
-    if not chunk then problems[#problems + 1] = ("script '%s' is no Lua: %s"):format(row.name, why) end
-  end
-  return problems
+  return rows, problems, left_out
 end
 
 -- Whether there is a script at all.
 function M.any(conf)
-  return #entries(conf, {}) > 0
+  return #entries(conf, {}, {}) > 0
 end
 
 -- The texts of all scripts and of the files they are given, as one: it differs when any of them does.

@@ -7,7 +7,7 @@
 --     same goes on with what it knows
 --     env: { limits =, live = bool, tell = function(what), processes = how many may have a table (nil: 16384) }
 --   local n = scripts[index]:run(evt, outs)      how many alerts that made; outs: of queue.lua, or nil
---   rule.close(scripts); rule.paths(rules)
+--   rule.close(scripts); rule.paths(rules); rule.check(rule, limits)
 -- A rule whose script fails alerts as if it had none, for that event; when it was switched off, from then on: a mistake in a
 -- script must not blind its rule.
 local console = require "console"
@@ -76,10 +76,21 @@ end
 -- Nothing of it is run but for this: a rule without a script that works has one that is off.
 local BROKEN = { off = true, free = function() end }
 
-local function open_one(rule, env)
-  local made, message = script.new({
+local function new_script(rule, env)
+  return script.new({
     name = rule.name, path = rule.script.name, text = rule.script.text, grant = GRANT, args = {}, files = {}, limits = env.limits,
   }, { live = env.live, now = 0, is_rule = true, processes = env.processes, say = says, alarm = env.tell })
+end
+
+-- Why the script of a rule cannot be run, or nil.
+function M.check(rule, limits)
+  local made, message = new_script(rule, { limits = limits, tell = function() end })
+  if made then made:free() end
+  return message
+end
+
+local function open_one(rule, env)
+  local made, message = new_script(rule, env)
   if made then return made end
   console.error(("rule '%s': its script is not run, and it alerts as if it had none: %s"):format(rule.name, message))
   env.tell({

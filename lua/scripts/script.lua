@@ -7,17 +7,22 @@
 --   local answer = script:call("alert", arg)       nil: it failed, or has nothing to ask for, or is switched off
 --   local answer = script:event(evt)
 --   script.has.match, .write, .tick ...            which handlers there are
+--   script:stray_text()                            a warning, or nil
 --   script.off                                     switched off: it failed limits.errors times in a row
 --   script:free()
 -- A failure is said with its place and counted, and never reaches the caller; alarm() is called once, when the script is
 -- switched off.
 local core = require "core"
+local diag = require "diag"
 local sandbox = require "scripts.sandbox"
+local text = require "text"
 
 local M = {}
 
 local Script = {}
 Script.__index = Script
+
+local HANDLERS = { "match", "write", "tick", "open", "close" }
 
 M.PROCESSES = 16384          -- tables of evt:process()
 
@@ -75,6 +80,15 @@ end
 function Script:event(evt)
   if self.off then return nil end
   return result(self, self.box:event(evt))
+end
+
+-- One line about a function in the script's table that is never called, since its name is none of those that are; or nil.
+function Script:stray_text()
+  local stray = self.loaded.stray
+  if not stray then return nil end
+  local near = diag.suggest(stray, HANDLERS)
+  return ("script '%s': '%s' is none of the functions that are called: %s%s"):format(self.name, text.printable(stray:sub(1, 60)),
+    table.concat(HANDLERS, ", "), near and (" (did you mean '%s'?)"):format(near) or "")
 end
 
 function Script:free()

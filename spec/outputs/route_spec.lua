@@ -60,8 +60,24 @@ describe("route", function()
     local stage, message = opened("[{to: [stdout]}, {to: [htp]}]")
     assert.is_nil(stage)
     assert.equal("route[1].to: no output called 'htp' is enabled; there is: file, http, stdout", message)
-    stage, message = opened("[{match: {rule: x}}]")
-    assert.is_nil(stage)
-    assert.equal("route[0]: say where alerts go (to), or drop: true", message)
+  end)
+
+  it("wants each entry to say one thing, at its place", function()
+    for text, why in pairs{
+      ["{match: {rule: x}}"] = "say where alerts go (to), or drop: true",
+      ["{to: [stdout], drop: true}"] = "alerts cannot both go somewhere (to) and be dropped (drop)",
+    } do
+      local path = os.tmpname()
+      local file = assert(io.open(path, "w"))
+      file:write("route:\n  - {to: [stdout]}\n  - " .. text .. "\n")
+      file:close()
+      local diags = diag.new()
+      conf.load{ diag = diags, path = path }
+      os.remove(path)
+      assert.equal(1, diags.errors)
+      local said = diags:sorted()[1]
+      assert.equal("'route[1]': " .. why, said.message)
+      assert.equal(3, said.line)
+    end
   end)
 end)

@@ -88,7 +88,8 @@ end
 local function mistakes(tool, falco)
   for _, try in ipairs{
     { "", "route:\n  - {to: [htp]}\n", "route[0].to: no output called 'htp' is enabled; there is: file, stdout" },
-    { "", "route:\n  - {match: {rule: x}}\n", "route[0]: say where alerts go (to), or drop: true" },
+    { "", "route:\n  - {match: {rule: x}}\n", "'route[0]': say where alerts go (to), or drop: true" },
+    { "", "route:\n  - {to: [stdout], drop: true}\n", "route.yaml:8:5: error: 'route[0]': alerts cannot both go somewhere (to) and be dropped (drop)" },
     { "", "route:\n  - {match: {fields: {proc.nam: x}}, drop: true}\n", "unknown field 'proc.nam' (did you mean 'proc.name'?)" },
     { "", "route:\n  - {match: {priority: loud}, drop: true}\n", "'loud' is no priority" },
     { "", "throttle:\n  - {count: 0}\n", "must be" },

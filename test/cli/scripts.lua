@@ -75,6 +75,58 @@ end }]])
   tool.check((tool.read(dir .. "/ends") or ""):find("137"), "how it ended: %s", tostring(tool.read(dir .. "/ends")))
 end
 
+-- Not only how scripts are written: they are loaded, and nothing of what they ask for happens.
+local function dry_runs(tool, falco, rules)
+  local dir = tool.dir() .. "/dry"
+  os.execute("mkdir -p " .. dir)
+  local function run(text, more, more_rules)
+    local conf = tool.write(dir .. "/falco.yaml", ("stdout_output: {enabled: true}\nengine: {kind: nodriver}\nscripts_dir: ''\n%s%s"):format(
+      text and "scripts:\n  - path: " .. tool.write(dir .. "/a.lua", text) .. "\n" or "", more or ""))
+    return tool.run{ falco, "-c", conf, "-r", rules, "--dry-run", more_rules and "-r" or nil, more_rules }
+  end
+  for _, try in ipairs{
+    { "return 5", "script 'a' cannot be run: " },
+    { "return { write = 'x' }", "write" },
+    { "falco.kill(1)\nreturn {}", "a.lua:1: 'kill' is not granted to this script" },
+    { "return {\n  write = falco.nothing.such }", "a.lua:2: attempt to index field 'nothing'" },
+    { "while true do end", "a.lua:1: more than " },
+  } do
+    local r = run(try[1])
+    tool.check_run(r, r.code == 1 and r.err:find(try[2], 1, true), "--dry-run of %s: %s", try[1], tool.how(r))
+  end
+  local r = run("falco.log('it was run')\nreturn { wriet = function() end }")
+  tool.check_run(r, r.code == 0 and r.err:find("did you mean 'write'?", 1, true) and not r.err:find("it was run", 1, true),
+    "--dry-run of a script with a stray name: %s", tool.how(r))
+  r = run(nil, "route:\n  - {to: [htp]}\n")
+  tool.check_run(r, r.code == 1 and r.err:find("route[0].to: no output called 'htp' is enabled; there is: stdout", 1, true),
+    "--dry-run of a route to nowhere: %s", tool.how(r))
+  r = run(nil, "", tool.write(dir .. "/rule.yaml", COUNTER:gsub("local seen = [^\n]+", "local seen = falco.nothing()")))
+  tool.check_run(r, r.code == 1 and r.err:find("its script cannot be run: .*rule.yaml:7: attempt to call field 'nothing'"),
+    "--dry-run of a rule's script: %s", tool.how(r))
+end
+
+-- What lies in scripts_dir and is no script that can be run.
+local function odd_files(tool, falco, rules)
+  local dir = tool.dir() .. "/scripts.d"
+  os.execute(("mkdir -p %s/sub.lua; ln -s nowhere %s/link.lua; mkfifo %s/pipe.lua; touch %s/a.lua~ %s/.hidden %s/README"):format(dir, dir,
+    dir, dir, dir, dir))
+  tool.write(dir .. "/good.lua", "return { write = function(alert) alert:set('seen', 1) end }")
+  local function run(path)
+    return tool.run{ falco, "replay", "test/data/unix_sock.scap", "-r", rules, "-o", "stdout_output.enabled=true", "-o", "scripts_dir=" .. path,
+      "-o", "json_output=true" }
+  end
+  local r = run(dir)
+  for _, line in ipairs{ "error: script 'link': " .. dir .. "/link.lua: there is no such file",
+    "error: script 'pipe': " .. dir .. "/pipe.lua: it is no file", "notice: scripts_dir: " .. dir .. "/sub.lua is left out: it is a directory",
+    "notice: scripts_dir: " .. dir .. "/a.lua~ is left out: its name does not end in .lua",
+    "notice: scripts_dir: " .. dir .. "/README is left out: its name does not end in .lua" } do
+    tool.check_run(r, r.err:find(line, 1, true), "scripts_dir: not said: %s", line)
+  end
+  tool.check(not r.err:find(".hidden", 1, true), "a hidden file in scripts_dir is told")
+  r = run(dir .. "/good.lua")
+  tool.check_run(r, r.err:find("scripts_dir: " .. dir .. "/good.lua: it is no directory", 1, true), "scripts_dir is a file: %s", tool.how(r))
+end
+
 return function(tool, falco)
   kills(tool, falco)
   local n = 0
@@ -217,6 +269,9 @@ scripts:
   r = tool.run{ falco, "-c", conf, "-r", rules, "--dry-run" }
   tool.check_run(r, r.code == 1 and r.err:find("nolua.lua:2: unexpected symbol near '='", 1, true)
     and r.err:find("script 'x': /nonexistent/x.lua: there is no such file", 1, true), "--dry-run with mistakes in scripts: %s", tool.how(r))
+
+  dry_runs(tool, falco, rules)
+  odd_files(tool, falco, rules)
 
   -- falco test runs them
   tool.write(tool.dir() .. "/third.yaml", [[
