@@ -10,6 +10,8 @@
 --   help             the help text, when it was asked for
 --   notes            array of sentences about flags that were taken but do nothing here
 -- On a mistake it is nil and `message` is one line, without "falco: error:".
+--
+--   cli.usage_status(args) -> what to exit with after one
 local argparse = require("argparse")
 local conf = require("conf")
 
@@ -376,6 +378,18 @@ local function collect_notes(result)
     result.format = "markdown"
   end
   return notes
+end
+
+-- 1 is an answer of these: a test failed, the rule does not match.
+local USAGE_STATUS = { test = 2, why = 2 }
+
+function M.usage_status(args)
+  for _, arg in ipairs(args) do
+    for _, command in ipairs(COMMANDS) do
+      if command.name == arg then return USAGE_STATUS[arg] or 1 end
+    end
+  end
+  return 1
 end
 
 -- `-c` given with an empty path and the like are left to whoever opens the file.

@@ -9,11 +9,11 @@ local cli = require("cli")
 jit.opt.start("hotloop=500", "hotexit=100")
 
 -- Failures travel as `nil, message` or, once shown as diagnostics, as `nil`.
-local function fail(message)
+local function fail(message, status)
   local console = require("console")
   console.flush()
   if message then console.error(message) end
-  return 1
+  return status or 1
 end
 
 -- Prints a finished text; a reader that went away wanted no more of it.
@@ -217,7 +217,8 @@ return function(cdef, ...)
   local args = { ... }
   local options, message = cli.parse(args)
   if not options then
-    return fail(message:find("did you mean", 1, true) and message or message .. "; falco --help lists the options")
+    return fail(message:find("did you mean", 1, true) and message or message .. "; falco --help lists the options",
+      cli.usage_status(args))
   end
   local console = require("console")
   for _, note in ipairs(options.notes) do console.warning(note) end

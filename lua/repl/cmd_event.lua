@@ -61,14 +61,14 @@ local function near(session, name)
   if found.count == 0 then return out:note("no event failed it by one comparison alone") end
   local nums, wanting = {}, {}
   for i, event in ipairs(found.events) do nums[i], wanting[event.num] = event.num, event.text end
-  local columns = { "evt.num", "evt.time", "proc.name", "evt.type" }
+  local columns = session.chosen and { unpack(session.chosen) } or { "evt.num", "evt.time", "proc.name", "evt.type" }
   local rows = session.scan:read(nums, columns)
   for _, row in ipairs(rows or {}) do row[#columns + 1] = wanting[row.num] end
   columns[#columns + 1] = "failed"
   out:write(find.table_text(session, columns, rows or {}))
   local cells = {}
   for i, leaf in ipairs(found.by_leaf) do cells[i] = { spark.count(leaf.count), show.value(leaf.text) } end
-  out:line(("%s events failed by one comparison alone"):format(spark.count(found.count)))
+  out:line(("%s failed by one comparison alone"):format(spark.things(found.count, "event")))
   out:write(tables.render{ heads = { "events", "comparison" }, rows = cells, right = { true }, width = out.width,
     paint = out:painter() })
 end
@@ -224,7 +224,7 @@ local function processes(session, text)
   end
   out:text(tables.render{ heads = { "pid", "uid", "threads", "fds", "container", "command" }, rows = cells,
     right = { true, true, true, true }, width = out.width, paint = out:painter() }
-    .. out:paint("dim", ("%d processes when event %d had happened"):format(#cells, at.num)))
+    .. out:paint("dim", ("%s when event %d had happened"):format(#cells == 1 and "1 process" or spark.count(#cells) .. " processes", at.num)))
 end
 
 local function descriptors(session, text)

@@ -121,7 +121,7 @@ local function live(session, text)
   core.C.engine_free(eng)
   core.C.interrupts_seen(true)
   if not looked then return out:error(matched) end
-  out:line(("%s of %s events match"):format(spark.count(matched), spark.count(looked)))
+  out:line(find.of(matched, looked))
   look_back(session, path, is_open)
 end
 

@@ -31,9 +31,10 @@ local function counted(session, field, hits)
 end
 
 local function tail(session, rows)
-  local text = ("%s different values of %s events"):format(spark.count(rows.distinct), spark.count(rows.events))
-  if rows.left_out > 0 then text = text
-    .. ("; %s events with still others are not counted"):format(spark.count(rows.left_out)) end
+  local text = ("%s of %s"):format(spark.things(rows.distinct, "different value"), spark.things(rows.events, "event"))
+  if rows.left_out > 0 then
+    text = ("%s; %s with still others not counted"):format(text, spark.things(rows.left_out, "event"))
+  end
   return session.out:paint("dim", text)
 end
 
@@ -77,7 +78,7 @@ local function hist_numbers(session, field, numbers)
   end
   out:text(tables.render{ heads = { field .. " from", "to", "events", "" }, rows = rows, right = { true, true, true },
     width = out.width, paint = out:painter{ [4] = "cyan" } }
-    .. out:paint("dim", ("%s values, %s missing; mean %s"):format(spark.count(numbers.count), spark.count(numbers.missing),
+    .. out:paint("dim", ("%s, %s missing; mean %s"):format(spark.things(numbers.count, "value"), spark.count(numbers.missing),
       number_text(numbers.sum / math.max(numbers.count, 1)))))
 end
 

@@ -329,7 +329,7 @@ local function run_on_event(session, env)
     if not ok then session.out:error(message) end
   end
   if hits.count > 0 then return find.show(session, hits, nil, find.columns_for(session, { fields = {} })) end
-  session.out:note(("%s events in %s"):format(spark.count(hits.looked), spark.duration(hits.seconds * 1e9)))
+  session.out:note(("%s in %s"):format(spark.things(hits.looked, "event"), spark.duration(hits.seconds * 1e9)))
 end
 
 -- ------------------------------------------------------------------ commands

@@ -6,6 +6,7 @@ local grammar = require("rules.grammar")
 local lower = require("rules.lower")
 local rules = require("rules")
 local show = require("repl.show")
+local spark = require("repl.spark")
 local syntax = require("repl.syntax")
 local tables = require("repl.table")
 
@@ -82,10 +83,16 @@ local function list(session, name)
     .. show.value(list_text(item)))
 end
 
+local function say_loaded(session)
+  local r = session.rules
+  session.out:note(("%s, %s, %s"):format(spark.things(#r.rules, "rule"), spark.things(#r.macros, "macro"),
+    spark.things(#r.lists, "list")))
+end
+
 local function load(session, path)
   session.extra_rules[#session.extra_rules + 1] = path
   if session:load_rules() then
-    session.out:note(("%d rules, %d macros, %d lists"):format(#session.rules.rules, #session.rules.macros, #session.rules.lists))
+    say_loaded(session)
   else
     session.extra_rules[#session.extra_rules] = nil
     session:load_rules()
@@ -94,9 +101,7 @@ end
 
 local function reload(session)
   if not session:load_rules() then return session.out:note("the rules stay as they were") end
-  if session.rules then
-    session.out:note(("%d rules, %d macros, %d lists"):format(#session.rules.rules, #session.rules.macros, #session.rules.lists))
-  end
+  if session.rules then say_loaded(session) end
 end
 
 -- What the gate asks before the whole condition, by scope.

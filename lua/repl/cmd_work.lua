@@ -145,7 +145,7 @@ local function diff(session, text)
   local only_a, only_b = in_a:minus(in_b), in_b:minus(in_a)
   local out = session.out
   local function one(mark, hits, name)
-    out:line(("%s %s events: only %s"):format(out:paint(mark == "<" and "yellow" or "cyan", mark), spark.count(hits.count),
+    out:line(("%s %s: only %s"):format(out:paint(mark == "<" and "yellow" or "cyan", mark), spark.things(hits.count, "event"),
       show.value(name)))
   end
   local page = session.page or 20
@@ -161,7 +161,7 @@ local function diff(session, text)
   if rows and #rows > 0 then out:write(find.table_text(session, heads, rows)) end
   one("<", only_a, name_a)
   one(">", only_b, name_b)
-  out:line(("= %s events: both"):format(spark.count(in_a.count - only_a.count)))
+  out:line(("= %s: both"):format(spark.things(in_a.count - only_a.count, "event")))
 end
 
 -- ------------------------------------------------------------------ :cost
@@ -299,7 +299,7 @@ local function write(session, path)
     if not n then
       return session.out:error(message .. (files.kind(to) == "missing" and "" or ("; %s ends there"):format(show.value(to))))
     end
-    session.out:note(("%s: %s events, and those that their tables need"):format(show.value(to), spark.count(n)))
+    session.out:note(("%s: %s, and what the tables need"):format(show.value(to), spark.things(n, "event")))
     if core.C.interrupts_seen(true) then return session.out:note("stopped; the rest is not in it") end
   end
 end

@@ -64,9 +64,14 @@ end
 
 -- ------------------------------------------------------------------ a condition
 
+-- "1 of 7 events matches"
+function M.of(count, looked)
+  return ("%s of %s %s"):format(spark.count(count), spark.things(looked, "event"), count == 1 and "matches" or "match")
+end
+
 local function summary(session, hits)
   local share = hits.looked > 0 and ("%.3g %%"):format(hits.count / hits.looked * 100) or "0 %"
-  local head = ("%s of %s events match (%s)"):format(spark.count(hits.count), spark.count(hits.looked), share)
+  local head = ("%s (%s)"):format(M.of(hits.count, hits.looked), share)
   local per = hits.ns
   return ("%s  %s: %.0f ns/event, %.2f M events/s"):format(session.out:paint("bold", head),
     spark.duration(hits.seconds * 1e9), per, 1e3 / math.max(per, 1e-3))

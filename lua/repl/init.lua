@@ -13,6 +13,7 @@ local lua = require("repl.cmd_lua")
 local rules = require("rules")
 local session = require("repl.session")
 local show = require("repl.show")
+local spark = require("repl.spark")
 
 local M = {}
 
@@ -40,7 +41,7 @@ local function greet(s)
   local out = s.out
   local what = #s.paths > 0 and table.concat(s.paths, ", ") or "no capture; :open FILE opens one"
   out:note(("falco %s: %s%s; :help lists commands, Tab completes"):format(core.cstr(core.C.falco_version()), show.value(what),
-    s.rules and ("; %d rules"):format(#s.rules.rules) or ""))
+    s.rules and "; " .. spark.things(#s.rules.rules, "rule") or ""))
 end
 
 -- Returns the exit status.

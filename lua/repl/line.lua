@@ -35,15 +35,38 @@ end
 local Pipe = {}
 Pipe.__index = Pipe
 
-local MAX_LINE = 1048576
+local MAX_LINE, PIECE = 1048576, 4096
 
-function Pipe:next_line()
-  local text = self.file:read("*l")
-  if text and #text > MAX_LINE then
-    self.session.out:error(("a line of more than %d bytes is left out"):format(MAX_LINE))
-    return ""
+-- A line without its end, and what it has too much; nil: there is none. By bytes, as io's own lines end at a NUL and grow
+-- without bound.
+function Pipe:bytes()
+  local pieces, piece, n, total = {}, {}, 0, 0
+  while true do
+    local byte = self.file:read(1)
+    if not byte and total == 0 then return nil end
+    if not byte or byte == "\n" then break end
+    total = total + 1
+    if total <= MAX_LINE then
+      n = n + 1
+      piece[n] = byte
+    end
+    if n == PIECE then
+      pieces[#pieces + 1], n = table.concat(piece, "", 1, n), 0
+    end
   end
-  return text
+  pieces[#pieces + 1] = table.concat(piece, "", 1, n)
+  return table.concat(pieces), total - MAX_LINE
+end
+
+-- A line that cannot be one is left out, with a word on why.
+function Pipe:next_line()
+  local text, too_much = self:bytes()
+  if not text then return nil end
+  local wrong = too_much > 0 and ("a line of more than %d bytes"):format(MAX_LINE)
+    or text:find("%z") and "a line with a NUL in it"
+  if not wrong then return text end
+  self.session.out:error(wrong .. " is left out")
+  return ""
 end
 
 -- A mistake in an open line must not swallow the rest: an empty line ends it.

@@ -4,6 +4,7 @@
 --   spark.bars({ 1, 0, 8 })        "▁ █"
 --   spark.bar(3, 10, 20)           a bar that is 3/10 of 20 columns long
 --   spark.count(1234567)           "1,234,567"
+--   spark.things(1, "event")       "1 event"; "2 events"
 --   spark.duration(1500)           "1.5 µs", of ns
 local M = {}
 
@@ -26,6 +27,10 @@ function M.count(n)
   local sign, digits = s:match("^(%-?)(%d+)$")
   digits = digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
   return sign .. digits
+end
+
+function M.things(n, name)
+  return ("%s %s%s"):format(M.count(n), name, n == 1 and "" or "s")
 end
 
 local UNITS = { { 1e9, "s" }, { 1e6, "ms" }, { 1e3, "µs" }, { 1, "ns" } }

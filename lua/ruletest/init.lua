@@ -197,9 +197,34 @@ local function cover_all(session)
   return cover
 end
 
-local function show_mistakes(session)
-  for _, loaded in ipairs(session.diags.rules or {}) do console.diagnostics(loaded, { level = "error" }) end
+-- Mistakes of a list of diagnostics, as report.lua wants them.
+local function add_mistakes(out, diags)
+  for _, d in ipairs(diags:sorted()) do
+    if d.level == "error" then
+      local place = d.file and (d.line and ("%s:%d:%d"):format(d.file, d.line, d.column or 1) or d.file)
+      local near = d.near and (" (did you mean '%s'?)"):format(d.near) or ""
+      out[#out + 1] = { place = place, message = d.message .. near }
+    end
+  end
+end
+
+local function show_mistakes(session, out)
+  local list = {}
+  for _, loaded in ipairs(session.diags.rules or {}) do
+    console.diagnostics(loaded, { level = "error" })
+    add_mistakes(list, loaded)
+  end
   console.diagnostics(session.diags)
+  add_mistakes(list, session.diags)
+  out:mistakes(list)
+end
+
+-- Nothing ran for what `message` says.
+local function cannot_run(out, message)
+  console.error(message)
+  out:mistakes{ { message = message } }
+  console.flush()
+  return M.MISTAKES
 end
 
 -- Shows the coverage; is there enough of it?
@@ -220,21 +245,19 @@ end
 -- Once through everything. Returns the exit status and the paths that it depended on.
 local function once(options, paths)
   local session = new_session(options)
-  local list, message = test_files(paths)
-  if not list then
-    console.error(message)
-    return M.MISTAKES, session.watched
-  end
-  for _, path in ipairs(list) do add_file(session, path) end
-  if session.diags.errors > 0 then
-    show_mistakes(session)
-    return M.MISTAKES, session.watched
-  elseif #session.tests == 0 then
-    console.error(options.filter and ("no test has '%s' in its name"):format(options.filter) or "there are no tests")
-    return M.MISTAKES, session.watched
-  end
   local out = report.new(options.test_format or "pretty",
     { write = console.print, color = console.has_colour(1), verbose = options.verbose })
+  local list, message = test_files(paths)
+  if not list then return cannot_run(out, message), session.watched end
+  for _, path in ipairs(list) do add_file(session, path) end
+  if session.diags.errors > 0 then
+    show_mistakes(session, out)
+    console.flush()
+    return M.MISTAKES, session.watched
+  elseif #session.tests == 0 then
+    message = options.filter and ("no test has '%s' in its name"):format(options.filter) or "there are no tests"
+    return cannot_run(out, message), session.watched
+  end
   local totals = run_tests(session, out)
   local status = totals.failed > 0 and M.FAILED or M.OK
   if not options.no_coverage and core.C.sys_stop_signal() == 0 then

@@ -6,6 +6,8 @@
 --   out:test(result, where)      result of run.test(); where(node) -> "file:line:column"
 --   out:coverage(cover, all)     what coverage.lua has; all: also what was not covered
 --   out:finish(totals)           { passed, failed, ns }
+--   out:mistakes(list)           instead of all this: nothing could run. { { place = "x.yaml:3:1" or nil, message = } ... };
+--                                people read them elsewhere
 local console = require("console")
 local coverage = require("ruletest.coverage")
 local text = require("text")
@@ -97,6 +99,8 @@ function Pretty:coverage(cover, all)
   self.write(coverage_line(cover:summary()) .. "\n")
 end
 
+function Pretty:mistakes() end
+
 function Pretty:finish(totals)
   local line = ("%d test%s, %d failed"):format(totals.passed + totals.failed, totals.passed + totals.failed == 1 and "" or "s",
     totals.failed)
@@ -132,6 +136,13 @@ function Tap:coverage(cover, all)
     for _, own in ipairs(cover:open_ends()) do self.write("# " .. open_end(own) .. "\n") end
   end
   self.write("# " .. coverage_line(cover:summary()) .. "\n")
+end
+
+-- TAP's own way to say so.
+function Tap:mistakes(list)
+  local first = list[1]
+  self.write(("TAP version 13\nBail out! %s%s%s\n"):format(first.place and clean(first.place) .. ": " or "", clean(first.message),
+    #list > 1 and (" (and %d more)"):format(#list - 1) or ""))
 end
 
 function Tap:finish() end
@@ -176,10 +187,24 @@ function Junit:coverage(cover)
   end
 end
 
-function Junit:finish(totals)
+local function suite(self, tests, failures, errors, ns)
   self.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-  self.write(('<testsuite name="falco test" tests="%d" failures="%d" errors="0" time="%s">\n'):format(
-    totals.passed + totals.failed, totals.failed, seconds(totals.ns)))
+  self.write(('<testsuite name="falco test" tests="%d" failures="%d" errors="%d" time="%s">\n'):format(tests, failures, errors,
+    seconds(ns)))
+end
+
+function Junit:mistakes(list)
+  suite(self, 1, 0, 1, 0)
+  self.write('  <testcase name="loading" classname="falco test" time="0.000">\n')
+  for _, mistake in ipairs(list) do
+    self.write(('    <error message="%s">%s%s</error>\n'):format(xml(mistake.message), mistake.place and xml(mistake.place) .. ": " or "",
+      xml(mistake.message)))
+  end
+  self.write("  </testcase>\n</testsuite>\n")
+end
+
+function Junit:finish(totals)
+  suite(self, totals.passed + totals.failed, totals.failed, 0, totals.ns)
   if self.properties then self.write("  <properties>\n" .. table.concat(self.properties, "\n") .. "\n  </properties>\n") end
   if #self.lines > 0 then self.write(table.concat(self.lines, "\n") .. "\n") end
   self.write("</testsuite>\n")

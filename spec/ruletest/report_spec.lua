@@ -38,4 +38,24 @@ describe("reports of tests", function()
 </testsuite>
 ]], told("junit", RESULTS))
   end)
+
+  it("of mistakes, when nothing could run", function()
+    local list = { { place = "x_test.yaml:3:1", message = "unknown key '<'" }, { message = "no" } }
+    local function mistakes(format)
+      local out = {}
+      report.new(format, { write = function(text) out[#out + 1] = text end }):mistakes(list)
+      return table.concat(out)
+    end
+    assert.equal("", mistakes("pretty"))
+    assert.equal("TAP version 13\nBail out! x_test.yaml:3:1: unknown key '<' (and 1 more)\n", mistakes("tap"))
+    assert.equal([[
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuite name="falco test" tests="1" failures="0" errors="1" time="0.000">
+  <testcase name="loading" classname="falco test" time="0.000">
+    <error message="unknown key '&lt;'">x_test.yaml:3:1: unknown key '&lt;'</error>
+    <error message="no">no</error>
+  </testcase>
+</testsuite>
+]], mistakes("junit"))
+  end)
 end)

@@ -57,6 +57,14 @@ local function statuses(tool, falco, dir)
   tool.check_run(r, r.code == 2 and r.err:find("no such file", 1, true), "no file: %s", tool.how(r))
   r = run(tool, falco)
   tool.check_run(r, r.code == 2, "no path: %s", tool.how(r))
+  -- 1 would say that a test failed, or that a rule does not match
+  for _, args in ipairs{ { "test", "--nosuch" }, { "test", "--format", "x", path }, { "test", "--init", "x" }, { "why" },
+                         { "why", "--nosuch", "x", "y" }, { "why", "x", "y", "--event", "z" } } do
+    r = tool.run{ falco, args[1], args[2], args[3], args[4], args[5], timeout = 60 }
+    tool.check_run(r, r.code == 2 and r.out == "", "a mistake in the command line, %s: %s", table.concat(args, " "), tool.how(r))
+  end
+  r = tool.run{ falco, "bench", "--nosuch", timeout = 60 }
+  tool.check_run(r, r.code == 1, "a mistake in another command line: %s", tool.how(r))
   tool.write(path, GOOD)
   tool.write(dir .. "/mine.yaml", RULES_TEXT:gsub("fd.name", "fd.nmae"))
   r = run(tool, falco, path)
@@ -72,6 +80,22 @@ local function forms(tool, falco, dir)
   r = run(tool, falco, path, "--format", "junit")
   tool.check_run(r, r.code == 1 and r.out:find('<testsuite name="falco test" tests="2" failures="1"', 1, true)
     and r.out:find('<property name="coverage.rules" value="1/1"/>', 1, true), "JUnit: %s", tool.how(r))
+  tool.write(path, GOOD .. "- tset: <x>\n")
+  r = run(tool, falco, path, "--format", "junit")
+  tool.check_run(r, r.code == 2 and r.out:find('<testsuite name="falco test" tests="1" failures="0" errors="1"', 1, true)
+    and r.out:find("mine_test.yaml:7:3: unknown key 'tset' (did you mean 'test'?)</error>", 1, true)
+    and r.out:find("</testsuite>\n$"), "mistakes as JUnit: %s", tool.how(r))
+  r = run(tool, falco, path, "--format", "tap")
+  tool.check_run(r, r.code == 2 and r.out:find("^TAP version 13\nBail out! [^\n]*unknown key 'tset'"), "mistakes as TAP: %s", tool.how(r))
+  r = run(tool, falco, path, "--format", "junit", "--filter", "<none>")
+  tool.check_run(r, r.code == 2 and r.out:find("</testsuite>\n$"), "mistakes as JUnit, of a filter: %s", tool.how(r))
+  r = run(tool, falco, dir .. "/none_test.yaml", "--format", "junit")
+  tool.check_run(r, r.code == 2 and r.out:find("no such file</error>", 1, true), "no file as JUnit: %s", tool.how(r))
+  tool.write(path, GOOD)
+  tool.write(dir .. "/mine.yaml", RULES_TEXT:gsub("fd.name", "fd.nmae"))
+  r = run(tool, falco, path, "--format", "junit")
+  tool.check_run(r, r.code == 2 and r.out:find("mine.yaml:3:45: unknown field 'fd.nmae'", 1, true), "mistakes of rules as JUnit: %s", tool.how(r))
+  tool.write(dir .. "/mine.yaml", RULES_TEXT)
   -- rules beside their tests are loaded without them
   r = tool.run{ falco, "-V", dir, timeout = 60 }
   tool.check_run(r, r.code == 0, "-V of a directory with tests: %s", tool.how(r))

@@ -168,6 +168,30 @@ local function anything(tool, falco)
   end
 end
 
+-- Lines that are none: they are said and left out, and no byte of the next is.
+local function odd_lines(tool, falco)
+  local r = run(tool, falco, "proc.name = ca\0t\nproc.name = cat\n" .. ("x"):rep(1048577) .. "\nproc.name = sh")
+  tool.check_run(r, r.code == 1 and r.err:find("a line with a NUL in it is left out", 1, true)
+    and r.err:find("a line of more than 1048576 bytes is left out", 1, true) and #tool.lines(r.err) == 2, "odd lines: %s", tool.how(r))
+  tool.check_run(r, r.out:find("116 of 5,633 events match", 1, true) and r.out:find("229 of 5,633 events match", 1, true),
+    "what follows odd lines: %s", tool.how(r))
+  r = run(tool, falco, ("x"):rep(4e7) .. "\n:lua 1\n", {})
+  tool.check_run(r, r.out == "1\n" and (r.rss < 110000 or tool.sanitized), "a line without end takes %d kB", r.rss)
+end
+
+local function words(tool, falco)
+  local r = run(tool, falco, "evt.num = 2800\n:uniq proc.name evt.num = 2800\n:diff evt.num = 2800 | evt.num = 2801\n:ev 2\n:ev 2800\n"
+    .. ":cols evt.num proc.pid\n:near Server starts a shell\n", { CAPTURE, "-r", RULES })
+  for _, text in ipairs{ "1 of 5,633 events matches (", "1 different value of 1 event\n", "< 1 event: only", "= 0 events: both" } do
+    tool.check_run(r, r.out:find(text, 1, true), "words: the answer lacks '%s'", text)
+  end
+  -- before the first event there is nothing that it could be relative to
+  local before, event = r.out:match("event 2: (.-)event 2800: (.*)$")
+  tool.check_run(r, before and not before:find("evt.reltime", 1, true), "the relative time of what is before all events")
+  tool.check_run(r, event and event:find("evt%.reltime +068226419\n"), "the relative time of an event")
+  tool.check_run(r, r.out:find("\nevt.num  proc.pid  failed\n", 1, true), ":near has the columns of :cols: %s", tool.how(r))
+end
+
 local function closed_reader(tool, falco)
   tool.write(tool.dir() .. "/many", ("evt.num > 0\n"):rep(200))
   local p = io.popen(("%s repl %s <'%s/many' 2>&1 | head -n 3"):format(falco, CAPTURE, tool.dir()))
@@ -186,5 +210,5 @@ return {
   { "docs/REPL.md", docs }, { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures },
     { "every command", commands },
   { "copies of several captures", written_several },
-  { "names with quotes", letters }, { "anything", anything }, { "a reader that goes away", closed_reader },
+  { "names with quotes", letters }, { "odd lines", odd_lines }, { "words", words }, { "anything", anything }, { "a reader that goes away", closed_reader },
 }
