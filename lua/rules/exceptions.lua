@@ -166,10 +166,13 @@ local function check_single(ex)
 end
 
 local function check_tuple(ex, value)
-  local n = value.items and #value.items or 1
-  if not value.items or n ~= #ex.fields.items then
-    return mistake(ex, value.node, ("exception '%s' has %d fields, but this has %d value%s"):format(
-      ex.name, #ex.fields.items, n, n == 1 and "" or "s"))
+  local want, n = #ex.fields.items, value.items and #value.items or 1
+  local fields = ("exception '%s' has %s"):format(ex.name, want == 1 and "a list of 1 field" or want .. " fields")
+  if not value.items then
+    return mistake(ex, value.node, ("%s, so each of its values is a list"):format(fields),
+      { hint = want == 1 and value.text and ("write [%s], or a single field"):format(value.text) or nil })
+  elseif n ~= want then
+    return mistake(ex, value.node, ("%s, but this has %d value%s"):format(fields, n, n == 1 and "" or "s"))
   end
   for _, item in ipairs(value.items) do
     for _, inner in ipairs(item.items or {}) do

@@ -118,6 +118,10 @@ Parser.__index = Parser
 -- Raises a syntax error; M.parse catches it. more: hint, near
 function Parser:fail(from, stop, message, more)
   local e = more or {}
+  if from > #self.text then
+    -- what is missing at the end is missing behind the last word, not in the line that a block's end begins
+    from, stop = #self.text:match("^(.-)[ \t\b\r\n]*$") + 1, nil
+  end
   e.message, e.from, e.stop, e.syntax = message, from, math.max(stop or from + 1, from + 1), true
   error(e, 0)
 end
@@ -447,8 +451,9 @@ function Parser:operator(left)
     if word then
       self:fail(self.at, stop, ("%s is no operator"):format(what), { hint = "operators: " .. table.concat(vocab().op_names, " ") })
     end
+    local negated = text == "not" and self.text:match("^[ \t]+([%a=!<>]+)", stop)
     self:fail(self.at, stop, ("expected an operator after '%s', not %s"):format(field, what),
-      { hint = ("to ask whether it is there: %s exists"):format(field) })
+      { hint = negated and vocab().ops[negated] and ("write: not %s %s"):format(field, negated) or ("to ask whether it is there: %s exists"):format(field) })
   end
   return text, from, known
 end
@@ -599,6 +604,16 @@ function Parser:simple_check()
   end
 end
 
+-- "NOT x": a macro's name would have to be followed by something else.
+function Parser:no_other_not(text, from)
+  if text:lower() ~= "not" then return end
+  local after = T.blank:match(self.text, self.at)
+  local word = T.word:match(self.text, after)
+  if self.text:byte(after) == OPEN or word and not KEYWORD[word] and not vocab().ops[word] then
+    self:fail(from, self.at, ("expected a condition, not '%s'"):format(text), { near = "not" })
+  end
+end
+
 -- A check or a macro's name.
 function Parser:atom()
   local check = self:simple_check()
@@ -612,9 +627,13 @@ function Parser:atom()
   local text, from = self:take(T.name)
   if not text or KEYWORD[text] then
     self.at = from or self.at
+    if text == "not" then
+      self:fail(#self.text + 1, nil, "expected a condition after 'not', not the end")
+    end
     local what, stop = self:here()
-    self:fail(self.at, stop, ("expected a condition, not %s"):format(what))
+    self:fail(self.at, stop, ("expected a condition, not %s"):format(what), { near = what:find("^'!") and "not" or nil })
   end
+  self:no_other_not(text, from)
   if self.text:sub(self.at, self.at) == "(" then
     local names = {}
     for name in pairs(vocab().transformers) do
@@ -741,7 +760,14 @@ function Parser:connective(stack)
 end
 
 -- Advice on text that cannot stand where it is.
+-- What other languages have in place of "and" and "or".
+local OTHER = { AND = "and", And = "and", ["&&"] = "and", ["&"] = "and", OR = "or", Or = "or", ["||"] = "or", ["|"] = "or" }
+
 function Parser:unexpected()
+  local other = OTHER[self.text:match("^%a+", self.at) or self.text:match("^[&|]+", self.at)]
+  if other then
+    return { near = other }
+  end
   if self.at > 1 and self.text:sub(self.at - 1, self.at - 1):find("[^ \t\b\r\n]") then
     return { hint = "values with blanks or any of ( ) = , \" ' want quotes" }
   end
