@@ -248,6 +248,8 @@ int sink_standard(int fd)
 
 	if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
 		return fd;
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)	/* one that was closed, see main.c: writing to it must fail */
+		return fd;
 	/* its own open file: what others do with theirs is not changed by O_NONBLOCK */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | O_APPEND);

@@ -40,6 +40,7 @@
 --                             -> nothing, or false, message: it is given up
 --   channel:pending()         bytes, or alerts, that write() said true to and that are not out yet
 --   channel:reopen()          -> as flush(): the file was moved away (SIGUSR1)
+--   channel:verdict()         once it is closed: nil, or what there is to say about how it went, and whether a replay has failed by that
 --   channel.rights            RIGHT_* that it takes to go on: others are given up once all are open. stage.rights likewise
 --   channel.programs          it starts programs, which may have rights of their own
 --   channel.lossy             the end of a run does not wait for it, and what it does not take then is a warning, no failure
@@ -129,7 +130,8 @@ end
 -- Opens every channel that `conf` enables. env: { unbuffered = bool, live = bool }.
 -- Returns the outputs, or nil and one line of text.
 function M.open(conf, env)
-  local self = setmetatable({ lanes = {}, opened = {}, stages = {}, failed = {}, renderer = render.new(conf), told = render.new(conf) }, Outputs)
+  local self = setmetatable({ lanes = {}, opened = {}, stages = {}, failed = {}, renderer = render.new(conf), told = render.new(conf),
+    live = env.live }, Outputs)
   local message = open_lanes(self, conf, env) or open_stages(self, conf, env)
   if message then
     self:close()
@@ -190,7 +192,14 @@ function Outputs:drop(i, message)
   local gone = table.remove(self.lanes, i)
   if not gone.is_closed then gone.channel:close() end
   self.lost = #self.lanes == 0
-  if message ~= "closed" then self.failed[#self.failed + 1] = gone.name .. "_output: " .. message end
+  if message == "closed" then
+    if not self.live then return end      -- like any program in front of a pipe: it has done what was wanted
+    message = "its reader has gone"
+  end
+  self.failed[#self.failed + 1] = gone.name .. "_output: " .. message
+  if self.live and not self.closing then
+    console.error(("%s_output: %s; it gets no more alerts"):format(gone.name, message))
+  end
 end
 
 -- Lines about channels that failed; empty when readers merely went away.
@@ -265,7 +274,7 @@ function Outputs:close()
   for _, row in ipairs(self.stages) do
     if row.stage.close then row.stage:close() end
   end
-  self.stages = {}
+  self.stages, self.closing = {}, true
   each(self, "close")
   self.lanes = {}
   console.flush()

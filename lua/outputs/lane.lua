@@ -420,6 +420,13 @@ function Lane:close()
       others)
   end
   self.dropped = self.dropped + n
+  local verdict, bad = nil, false
+  if self.channel.verdict then verdict, bad = self.channel:verdict() end
+  if verdict and ok and bad and not self.live then
+    ok, message = nil, verdict
+  elseif verdict then
+    console.warning(("%s: %s"):format(self.name, verdict))
+  end
   -- a replay drops nothing but what neither memory nor disk had room for
   if ok and not self.live and self.spool and self.dropped - n > 0 then
     ok, message = nil, ("%d alerts were lost that could not be written to disk"):format(self.dropped)

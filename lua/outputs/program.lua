@@ -4,6 +4,7 @@
 -- a pipe was). Without, it is started for every alert, one after the other, and what it does with its input is its own affair.
 -- SIGUSR1 ends the one that is kept, and another is started.
 local bit = require("bit")
+local console = require("console")
 local core = require("core")
 local stream = require("outputs.stream")
 
@@ -13,6 +14,7 @@ local Channel = {}
 Channel.__index = Channel
 
 local SECOND, MS, WINDOW, LONGEST = 1e9, 1e6, 4096, 60
+local SAY = 60 * SECOND      -- between two words about programs that fail
 local PATIENCE = SECOND      -- for a program whose input was closed, at the end
 
 function M.open(_, env)
@@ -20,7 +22,7 @@ function M.open(_, env)
   if section.program == "" then return nil, "the program is not set" end
   return setmetatable({
     command = section.program, keep_alive = section.keep_alive, lane = env.lane, backoff = 1, under_way = 0, programs = true,
-    status = core.ffi.new("int32_t[1]"), fd = core.ffi.new("int[1]"), failures = 0,
+    status = core.ffi.new("int32_t[1]"), fd = core.ffi.new("int[1]"), runs = 0, failures = 0, say_again = 0,
   }, Channel)
 end
 
@@ -83,16 +85,22 @@ local function kept_ended(self, status)
   wait_before_next(self, ("'%s' %s"):format(self.command, how(status)))
 end
 
+-- How it went with those for one alert each, at the first failure and now and then.
+local function note_single(self, status)
+  self.runs = self.runs + 1
+  if status == 0 then return end
+  self.failures, self.last = self.failures + 1, how(status)
+  if now_ns() < self.say_again then return end
+  self.say_again = now_ns() + SAY
+  local count = self.failures > 1 and (", as for %d of %d alerts so far"):format(self.failures, self.runs) or ""
+  console.warning(("program: '%s' %s%s"):format(self.command, self.last, count))
+end
+
 -- One for one alert has ended: whatever it did, the alert is done with.
 local function single_ended(self, status)
   forget(self)
   self.under_way = 0
-  if status ~= 0 then
-    self.failures = self.failures + 1
-    if self.failures == 1 then
-      require("console").warning(("program: '%s' %s; said once"):format(self.command, how(status)))
-    end
-  end
+  note_single(self, status)
   self.lane:ack(1)
 end
 
@@ -183,10 +191,22 @@ function Channel:close()
   hang_up(self)
   local until_ = now_ns() + PATIENCE
   while self.pid and now_ns() < until_ do
-    if core.C.program_ended(self.pid, self.status) == 1 then return forget(self) end
+    if core.C.program_ended(self.pid, self.status) == 1 then
+      if not self.keep_alive then note_single(self, self.status[0]) end
+      return forget(self)
+    end
     core.C.sys_sleep(5)
   end
   if self.pid then forget(self) end
+end
+
+-- A program may end as it likes for some alerts; one that fails for each of them is no output.
+function Channel:verdict()
+  if self.failures == 0 then return nil end
+  if self.failures < self.runs then
+    return ("'%s' failed for %d of %d alerts"):format(self.command, self.failures, self.runs), false
+  end
+  return ("'%s' failed for every alert, %d of them: it %s"):format(self.command, self.runs, self.last), true
 end
 
 return M

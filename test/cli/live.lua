@@ -33,6 +33,15 @@ local function alerts(tool, falco, secret)
   tool.check(r.out:find("Warning cat read " .. secret, 1, true), "no alert:\n%s", r.out)
 end
 
+-- Nobody hears of alerts any more: falco says so, and ends.
+local function lost_reader(tool, falco, secret)
+  start_later(tool, "cat " .. secret)
+  local r = tool.run{ "bash", "-c", ('"$0" "$@" -r %s/live.yaml -o engine.kind=modern_ebpf -o stdout_output.enabled=true -M 60 | head -n 1; '
+    .. 'echo ${PIPESTATUS[0]}'):format(tool.dir()), falco, timeout = 90 }
+  tool.check_run(r, r.out:find("Warning cat read [^\n]*\n1\n$") and r.err:find("stdout_output: its reader has gone", 1, true),
+    "live, its reader has gone: %s", tool.how(r))
+end
+
 local function record(tool, falco, secret)
   local capture = tool.dir() .. "/live.scap"
   start_later(tool, "cat " .. secret)
@@ -121,6 +130,7 @@ return function(tool, falco)
   local secret = tool.write(tool.dir() .. "/secret", "words")
   events(tool, falco, secret)
   alerts(tool, falco, secret)
+  lost_reader(tool, falco, secret)
   record(tool, falco, secret)
   start(tool, falco, secret, false)
   start(tool, falco, secret, true)

@@ -130,7 +130,14 @@ local function programs(tool, falco)
     "a program that will not run: %s", tool.how(r))
   r = tool.run(args_of(falco, { "program_output.enabled=true", "program_output.program=exit 3", "rules[0].disable.rule=every event",
     "rules[1].enable.rule=a few events" }))
-  tool.check_run(r, r.code == 0 and r.err:find("ended with exit status 3; said once", 1, true), "programs that fail: %s", tool.how(r))
+  local said = select(2, r.err:gsub("warning: program: 'exit 3' ended with exit status 3\n", ""))
+  tool.check_run(r, r.code == 1 and said == 1
+    and r.err:find(("program_output: 'exit 3' failed for every alert, %d of them: it ended with exit status 3"):format(few), 1, true),
+    "programs that fail: %s", tool.how(r))
+  os.remove(out)
+  r = tool.run(args_of(falco, { "program_output.enabled=true", ("program_output.program=test -e %s || { touch %s; false; }"):format(out, out),
+    "rules[0].disable.rule=every event", "rules[1].enable.rule=a few events" }))
+  tool.check_run(r, r.code == 0 and r.err:find(("failed for 1 of %d alerts"):format(few), 1, true), "a program that fails once: %s", tool.how(r))
   -- its signals are not blocked, and it inherits nothing
   check("a program that looks at itself", "exec 9>>" .. out
     .. "; ls /proc/self/fd >&9; grep SigBlk /proc/self/status >&9; cat >/dev/null", true)
@@ -256,6 +263,11 @@ local function readers(tool, falco)
   tool.check_run(r, r.code == 0 and r.out == reference, "a slow reader: %s", tool.how(r))
   r = through("head -n 3", { "stdout_output.enabled=true" })
   tool.check(#tool.lines(r.out) == 3 and r.err == "", "a reader that leaves: %s", r.err)
+  r = through("(exec <&-; sleep 1)", { "stdout_output.enabled=true" })
+  tool.check_run(r, r.code == 0 and r.err == "", "a reader that never reads: %s", tool.how(r))
+  local closed = args_of(falco, { "stdout_output.enabled=true" })
+  r = tool.run{ "sh", "-c", 'exec "$@" >&-', "sh", unpack(closed) }
+  tool.check_run(r, r.code == 1 and r.err:find("stdout_output: Bad file descriptor", 1, true), "standard output is closed: %s", tool.how(r))
   r = tool.run(args_of(falco, { "stderr_output.enabled=true" }))
   tool.check_run(r, r.code == 0 and r.err == reference, "standard error: %s", tool.how(r))
   -- asked to end while the reader hangs: in time, and it says what is lost
