@@ -57,7 +57,6 @@ function M.start(config, options)
     self:free()
     return nil, message
   end
-  C.queue_reopen_on_signal(self.queue)
   return self
 end
 
@@ -70,7 +69,9 @@ function Queue:is_lost()
   return self.queue ~= nil and core.C.queue_state(self.queue) >= core.C.OUTPUT_LOST
 end
 
+-- From here on SIGUSR1 is for these outputs: not before, as they may yet be cancelled.
 function Queue:use(prepared)
+  if self.queue then core.C.queue_reopen_on_signal(self.queue) end
   self.prepared, self.sent, self.generation = prepared, {}, self.generation + 1
 end
 

@@ -171,6 +171,7 @@ static bool wait_for_room(struct queue *q, uint32_t kind, uint32_t size, uint64_
 	for (;;) {
 		hush_bell(q->room);
 		atomic_store(&q->starved, true);
+		atomic_thread_fence(memory_order_seq_cst);	/* as in queue_wait() */
 		if (find_room(q, kind, size, skip))
 			break;
 		if (atomic_load(&q->state) >= OUTPUT_LOST)
@@ -360,8 +361,10 @@ void queue_wait(struct queue *q, struct queue_fd *fds, uint32_t n, int ms, bool 
 		memcpy(all + 1, fds, n * sizeof *fds);
 	if (nap && !full && (ms < 0 || ms > NAP_MS))
 		ms = NAP_MS;
-	if (!nap && !full)
+	if (!nap && !full) {
 		atomic_store(&q->asleep, true);
+		atomic_thread_fence(memory_order_seq_cst);	/* publish() sees that, or queue_peek() below what it published */
+	}
 	atomic_store(&q->beat, 0);
 	poll(all, n + 1, !full && queue_peek(q) ? 0 : ms);
 	atomic_store(&q->beat, sys_now_ns());

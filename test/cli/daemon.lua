@@ -49,6 +49,27 @@ local function bad_ones(tool)
   tool.check(r.err:find("b.yaml:3:25: error: ", 1, true), "the mistake has no place:\n%s", r.err)
 end
 
+-- Outputs of a reload that came to nothing do not take SIGUSR1 with them.
+local function rotation_after_a_bad_one(tool)
+  local dir = pipe.new_dir("rotation", "watch_config_files: false\n")
+  local function configure(more)
+    tool.write(dir .. "/falco.yaml", pipe.config_text(dir, ("watch_config_files: false\nfile_output: {enabled: true, keep_alive: true, "
+      .. "filename: %s/alerts}\n%s"):format(dir, more)))
+  end
+  configure("")
+  local job = pipe.start(dir)
+  job.give(math.floor(#pipe.capture / 3))
+  pipe.printed(job, "first 50")
+  tool.write(dir .. "/rules/b.yaml", "- rule: wrong\n  desc: d\n  condition: evt.type = opn\n  output: o\n  priority: INFO\n")
+  configure("json_output: true\n")
+  pipe.kill(job, "HUP")
+  tool.check(pipe.said(job, "nothing was loaded anew"), "a bad rules file is not told")
+  assert(os.rename(dir .. "/alerts", dir .. "/alerts.1"))
+  pipe.kill(job, "USR1")
+  tool.check(pipe.wait_for(function() return tool.exists(dir .. "/alerts") end), "SIGUSR1 after a bad reload opens nothing anew")
+  pipe.finish(job, "rotation after a bad reload")
+end
+
 -- What an editor, a package or Kubernetes does to files. Each: what is done with the rules of a mark, in the directory
 local CHANGES = {
   { "written in place", function(tool, dir, text) tool.write(dir .. "/rules/a.yaml", text) end },
@@ -248,6 +269,7 @@ return function(tool, falco)
   pipe = dofile("test/pipe.lua")(tool, falco)
   by_signal(tool)
   bad_ones(tool)
+  rotation_after_a_bad_one(tool)
   by_watching(tool)
   configuration(tool)
   many_times(tool)
