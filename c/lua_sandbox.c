@@ -64,6 +64,7 @@ struct sandbox {
 	struct sandbox_event event;
 	const char *name;			/* of the script, while it is loaded */
 	char error[ERROR_MAX];
+	char ours[2][LUA_IDSIZE + 1];	/* how places in the preludes begin */
 };
 
 /* ------------------------------------------------------------------ memory */
@@ -150,15 +151,40 @@ static void judge(struct sandbox *sb)
 		sb->verdict = TOO_LATE;
 }
 
-static int refuse(lua_State *L, struct sandbox *sb)
+/* Does a text begin with a place in the preludes? How many bytes that is, with what separates it from what follows. */
+static size_t our_place(const struct sandbox *sb, const char *text)
+{
+	for (size_t i = 0; i < sizeof sb->ours / sizeof *sb->ours; i++) {
+		size_t len = strlen(sb->ours[i]);
+
+		if (len && strncmp(text, sb->ours[i], len) == 0) {
+			len += strspn(text + len, "0123456789");
+			return strncmp(text + len, ": ", 2) == 0 ? len + 2 : len;
+		}
+	}
+	return 0;
+}
+
+/* The line of the script, "file:line: ", that runs or has called what runs; "": there is none. */
+static void push_place(lua_State *L)
 {
 	lua_Debug where;
 
+	for (int level = 0; lua_getstack(L, level, &where); level++) {
+		if (!lua_getinfo(L, "Sl", &where) || where.currentline <= 0)
+			continue;
+		const char *place = lua_pushfstring(L, "%s:%d: ", where.short_src, where.currentline);
+		if (!our_place(sandbox_of(L), place))
+			return;
+		lua_pop(L, 1);
+	}
+	lua_pushliteral(L, "");
+}
+
+static int refuse(lua_State *L, struct sandbox *sb)
+{
 	look_soon(sb);
-	if (lua_getstack(L, 0, &where) && lua_getinfo(L, "Sl", &where) && where.currentline > 0)
-		lua_pushfstring(L, "%s:%d: ", where.short_src, where.currentline);
-	else
-		luaL_where(L, 1);
+	push_place(L);
 	if (sb->verdict == TOO_LONG)
 		lua_pushfstring(L, "more than %f instructions in one call (limits: instructions)",
 				(lua_Number)sb->allowed);
@@ -221,8 +247,7 @@ static void add_traceback(struct sandbox *sb, const char *trace)
 
 	while (*trace) {
 		size_t len = strcspn(trace, "\n");
-		bool ours = memmem(trace, len, "scripts/prelude.lua:", 20) ||
-			    memmem(trace, len, "scripts/library.lua:", 20) || memmem(trace, len, "[C]: at 0x", 10);
+		bool ours = our_place(sb, trace + strspn(trace, "\t")) || memmem(trace, len, "[C]: at 0x", 10);
 
 		if (!ours && at + len + 2 < sizeof sb->error) {
 			sb->error[at++] = '\n';
@@ -238,14 +263,13 @@ static void add_traceback(struct sandbox *sb, const char *trace)
 static int explain(lua_State *L)
 {
 	struct sandbox *sb = sandbox_of(L);
-	size_t len = 0;
 
 	if (lua_type(L, 1) == LUA_TSTRING) {
-		const char *text = lua_tolstring(L, 1, &len);
-		if (len > MESSAGE_MAX)
-			len = MESSAGE_MAX;
-		memcpy(sb->error, text, len);
-		sb->error[len] = '\0';
+		const char *text = lua_tostring(L, 1);
+		size_t skip = our_place(sb, text);		/* Lua's own functions, called by ours */
+		if (skip)
+			push_place(L);
+		snprintf(sb->error, sizeof sb->error, "%s%.*s", skip ? lua_tostring(L, -1) : "", MESSAGE_MAX, text + skip);
 	} else {
 		snprintf(sb->error, sizeof sb->error, "the error is a %s, not a text", luaL_typename(L, 1));
 	}
@@ -444,6 +468,16 @@ static int charge(lua_State *L)
 	return 0;
 }
 
+/* fail(message): raises an error at the script's line. */
+static int fail(lua_State *L)
+{
+	luaL_checkstring(L, 1);
+	push_place(L);
+	lua_pushvalue(L, 1);
+	lua_concat(L, 2);
+	return lua_error(L);
+}
+
 /* The inside of a JSON string. */
 static int escape(lua_State *L)
 {
@@ -476,7 +510,8 @@ static void open_library(lua_State *L, const char *name, lua_CFunction open)
 static void push_natives(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "check_stack", check_stack }, { "charge", charge }, { "escape", escape }, { NULL, NULL },
+		{ "check_stack", check_stack }, { "charge", charge }, { "escape", escape }, { "fail", fail },
+		{ NULL, NULL },
 	};
 
 	lua_newtable(L);
@@ -501,6 +536,17 @@ static void forget(lua_State *L, const char *key)
 	lua_setfield(L, LUA_REGISTRYINDEX, key);
 }
 
+/* What messages call the prelude on the stack. */
+static void note_ours(lua_State *L, struct sandbox *sb, uint32_t i)
+{
+	lua_Debug where;
+
+	REQUIRE(i < sizeof sb->ours / sizeof *sb->ours);
+	lua_pushvalue(L, -1);
+	lua_getinfo(L, ">S", &where);
+	snprintf(sb->ours[i], sizeof sb->ours[i], "%s:", where.short_src);
+}
+
 /* The prelude is handed the library's functions and makes the script's globals of them; then nothing else leads to them. */
 static int furnish(lua_State *L)
 {
@@ -521,6 +567,7 @@ static int furnish(lua_State *L)
 		lua_settop(L, 2);		/* the call's data, natives */
 		if (luaL_loadbufferx(L, c->preludes[i].p, c->preludes[i].len, "=prelude", "bt"))
 			return lua_error(L);
+		note_ours(L, sb, i);
 		lua_pushvalue(L, 2);
 		lua_call(L, 1, 2);
 	}

@@ -15,6 +15,12 @@ return function(native)
   local max, min, huge = math.max, math.min, math.huge
   local charge, check_stack, find, match, gsub = native.charge, native.check_stack, native.find, native.match, native.gsub
 
+  local fail = native.fail                         -- an error at the script's line, not at ours
+
+  local function wants(ok, what)
+    if not ok then fail(what) end
+  end
+
   local TABLES_MAX, ENTRIES_MAX = 64, 100000       -- of falco.table()
 
   -- ---------------------------------------------------------------- the library, as far as it goes
@@ -39,13 +45,13 @@ return function(native)
   strings.__index, strings.__metatable = env.string, false
 
   function env.string.rep(text, n, separator)
-    assert(type(text) == "string" or type(text) == "number", "string.rep wants a text")
+    wants(type(text) == "string" or type(text) == "number", "string.rep wants a text")
     n = tonumber(n) or 0
     if n < 1 then return "" end
     text, separator = tostring(text), separator and tostring(separator) or ""
     local len = (#text + #separator) * n
     if len == 0 then return "" end
-    if len > 2 ^ 31 then error("string.rep: the result is too long", 2) end
+    if len > 2 ^ 31 then fail("string.rep: the result is too long") end
     charge(len / 16)
     return rep(text, n, separator)
   end
@@ -67,7 +73,7 @@ return function(native)
   function env.table.insert(list, ...)
     if select("#", ...) == 1 then return raw_insert(list, (...)) end
     local at, value = ...
-    assert(type(list) == "table" and type(at) == "number" and select("#", ...) == 2,
+    wants(type(list) == "table" and type(at) == "number" and select("#", ...) == 2,
       "table.insert wants a list, a place and a value")
     for i = #list, at, -1 do list[i + 1] = list[i] end
     list[at] = value
@@ -75,7 +81,7 @@ return function(native)
 
   function env.table.remove(list, at)
     if at == nil then return raw_remove(list) end
-    assert(type(list) == "table" and type(at) == "number", "table.remove wants a list and a place")
+    wants(type(list) == "table" and type(at) == "number", "table.remove wants a list and a place")
     local n, value = #list, list[at]
     if at < 1 or at > n then return nil end
     for i = at, n - 1 do list[i] = list[i + 1] end
@@ -99,7 +105,7 @@ return function(native)
 
   -- By merging, so that a comparison that lies can do no more than give a strange order.
   local function sort(list, before)
-    assert(type(list) == "table", "table.sort wants a list")
+    wants(type(list) == "table", "table.sort wants a list")
     before = before or less
     local n, width, other, source = #list, 1, {}, list
     while width < n do
@@ -190,7 +196,7 @@ return function(native)
   local stores = setmetatable({}, { __mode = "k" })
 
   local function store_of(self)
-    return stores[self] or error("not a table of falco.table()", 3)
+    return stores[self] or fail("not a table of falco.table()")
   end
 
   local function put(store, key, value)
@@ -223,13 +229,13 @@ return function(native)
 
   -- A new entry lives for the table's time from now; one that is there keeps its end.
   function bounded:set(key, value)
-    if key == nil then error("a key must not be nil", 2) end
+    if key == nil then fail("a key must not be nil") end
     put(store_of(self), key, value)
   end
 
   function bounded:add(key, n)
     local store = store_of(self)
-    if key == nil then error("a key must not be nil", 2) end
+    if key == nil then fail("a key must not be nil") end
     local entry = live(store, key)
     local sum = (entry and tonumber(entry.value) or 0) + (n or 1)
     put(store, key, sum)
@@ -273,13 +279,13 @@ return function(native)
 
   function native.new_table(opts)
     opts = opts or {}
-    if type(opts) ~= "table" then error("falco.table wants { expire = seconds, max = entries }", 2) end
+    if type(opts) ~= "table" then fail("falco.table wants { expire = seconds, max = entries }") end
     local seconds, most = opts.expire or huge, opts.max or 10000
-    if type(seconds) ~= "number" or type(most) ~= "number" then error("falco.table: expire and max are numbers", 2) end
+    if type(seconds) ~= "number" or type(most) ~= "number" then fail("falco.table: expire and max are numbers") end
     if not (most >= 1 and most <= ENTRIES_MAX) or seconds ~= seconds then
-      error("falco.table: max is 1 to " .. ENTRIES_MAX .. ", and expire a number", 2)
+      fail("falco.table: max is 1 to " .. ENTRIES_MAX .. ", and expire a number")
     end
-    if ntables >= TABLES_MAX then error("falco.table: a script can have " .. TABLES_MAX, 2) end
+    if ntables >= TABLES_MAX then fail("falco.table: a script can have " .. TABLES_MAX) end
     ntables = ntables + 1
     local self = setmetatable({}, bounded_meta)
     stores[self] = { entries = {}, order = {}, n = 0, first = 1, last = 0, seconds = seconds, max = most, evicted = 0 }

@@ -11,6 +11,7 @@ return function(native)
   local concat, sub, lower, format, max, huge = table.concat, string.sub, string.lower, string.format, math.max, math.huge
   local encode, decode, escape, gsub = native.encode, native.decode, native.escape, native.gsub
   local env, sort, state = native.env, native.sort, native.state
+  local fail = native.fail       -- an error at the script's line, not at ours
 
   local REQUESTS_MAX = 64        -- of one kind, in one call
   local PENDING_MAX = 256        -- requests whose answer is waited for
@@ -27,7 +28,7 @@ return function(native)
 
   local function granted(what)
     if not setup.grant[what] then
-      error("'" .. what .. "' is not granted to this script: add it to its `grant` in falco.yaml", 3)
+      fail("'" .. what .. "' is not granted to this script: add it to its `grant` in falco.yaml")
     end
   end
 
@@ -39,7 +40,7 @@ return function(native)
   -- One more request of a kind.
   local function ask(kind, request)
     local list = answer()[kind] or {}
-    if #list >= REQUESTS_MAX then error("more than " .. REQUESTS_MAX .. " requests (" .. kind .. ") in one call", 3) end
+    if #list >= REQUESTS_MAX then fail("more than " .. REQUESTS_MAX .. " requests (" .. kind .. ") in one call") end
     answer()[kind] = list
     list[#list + 1] = request
   end
@@ -47,8 +48,8 @@ return function(native)
   -- A number for the answer to come, for which done(...) is called; nil: nobody waits for it.
   local function token(done)
     if done == nil then return nil end
-    if type(done) ~= "function" then error("`done` must be a function", 3) end
-    if npending >= PENDING_MAX then error("more than " .. PENDING_MAX .. " requests are under way", 3) end
+    if type(done) ~= "function" then fail("`done` must be a function") end
+    if npending >= PENDING_MAX then fail("more than " .. PENDING_MAX .. " requests are under way") end
     last_token, npending = last_token + 1, npending + 1
     pending[last_token] = done
     return last_token
@@ -61,23 +62,23 @@ return function(native)
 
   local function text_of(value, what)
     if type(value) == "number" then return tostring(value) end
-    if type(value) ~= "string" then error(what .. " must be a text, not a " .. type(value), 3) end
+    if type(value) ~= "string" then fail(what .. " must be a text, not a " .. type(value)) end
     return value
   end
 
   local function number_of(value, what)
-    if type(value) ~= "number" or value ~= value then error(what .. " must be a number", 3) end
+    if type(value) ~= "number" or value ~= value then fail(what .. " must be a number") end
     return value
   end
 
   -- A copy of a map of texts to plain values.
   local function plain_map(map, what)
     if map == nil then return nil end
-    if type(map) ~= "table" then error(what .. " must be a table", 3) end
+    if type(map) ~= "table" then fail(what .. " must be a table") end
     local to = {}
     for key, value in next, map do
       if type(key) ~= "string" or not plain(value) then
-        error(what .. ": names are texts, values texts, numbers or booleans", 3)
+        fail(what .. ": names are texts, values texts, numbers or booleans")
       end
       to[key] = value
     end
@@ -86,7 +87,7 @@ return function(native)
 
   local function text_list(list, what)
     if list == nil then return nil end
-    if type(list) ~= "table" then error(what .. " must be a list of texts", 3) end
+    if type(list) ~= "table" then fail(what .. " must be a list of texts") end
     local to = {}
     for i, value in ipairs(list) do to[i] = text_of(value, what) end
     return to
@@ -99,7 +100,7 @@ return function(native)
   local function priority_number(priority)
     if type(priority) == "number" and PRIORITIES[priority] then return priority end
     local number = type(priority) == "string" and priority_of[lower(priority)]
-    if not number then error("'" .. tostring(priority) .. "' is no priority", 3) end
+    if not number then fail("'" .. tostring(priority) .. "' is no priority") end
     return number
   end
 
@@ -109,7 +110,7 @@ return function(native)
   local NO_FIELDS = {}           -- an empty object; other empty tables are lists
 
   local function put_table(value, buf, depth)
-    if depth >= DEPTH_MAX then error("falco.json: nested too deep", 0) end
+    if depth >= DEPTH_MAX then fail("falco.json: nested too deep") end
     if value ~= NO_FIELDS and (#value > 0 or next(value) == nil) then
       buf[#buf + 1] = "["
       for i, item in ipairs(value) do
@@ -121,7 +122,7 @@ return function(native)
     end
     local keys = {}
     for key in next, value do
-      if type(key) ~= "string" and type(key) ~= "number" then error("falco.json: a key is a " .. type(key), 0) end
+      if type(key) ~= "string" and type(key) ~= "number" then fail("falco.json: a key is a " .. type(key)) end
       keys[#keys + 1] = tostring(key)
     end
     sort(keys)
@@ -146,7 +147,7 @@ return function(native)
     elseif kind == "table" then
       put_table(value, buf, depth)
     else
-      error("falco.json: a " .. kind .. " has no JSON form", 0)
+      fail("falco.json: a " .. kind .. " has no JSON form")
     end
   end
 
@@ -161,7 +162,7 @@ return function(native)
   local alerts = {}
 
   local function own(alert)
-    if alert ~= at_hand then error("the alert has passed: decisions are for the alert at hand", 3) end
+    if alert ~= at_hand then fail("the alert has passed: decisions are for the alert at hand") end
   end
 
   function alerts:to(...)
@@ -180,7 +181,7 @@ return function(native)
     granted "alter"
     own(self)
     key = text_of(key, "a field's name")
-    if not plain(value) then error("a field must be a text, number or boolean, not a " .. type(value), 2) end
+    if not plain(value) then fail("a field must be a text, number or boolean, not a " .. type(value)) end
     local set = answer().set or {}
     answer().set = set
     set[key], self.fields[key] = value, value
@@ -237,8 +238,8 @@ return function(native)
   local function new_timer(seconds, func, again)
     granted "timers"
     number_of(seconds, "seconds")
-    if type(func) ~= "function" then error("a timer wants a function", 3) end
-    if ntimers >= setup.timers then error("more than " .. setup.timers .. " timers (limits: timers)", 3) end
+    if type(func) ~= "function" then fail("a timer wants a function") end
+    if ntimers >= setup.timers then fail("more than " .. setup.timers .. " timers (limits: timers)") end
     seconds = max(seconds, MIN_INTERVAL)
     last_timer, ntimers = last_timer + 1, ntimers + 1
     timers[last_timer] = { at = now + seconds, func = func, every = again and seconds or nil }
@@ -287,9 +288,9 @@ return function(native)
   local function kv_set(key, value)
     granted "kv"
     key = text_of(key, "a key")
-    if value ~= nil and not plain(value) then error("kv: a value must be a text, number or boolean", 2) end
+    if value ~= nil and not plain(value) then fail("kv: a value must be a text, number or boolean") end
     local size = kv_size - kv_entry(key, kv[key]) + kv_entry(key, value)
-    if size > setup.kv_bytes and value ~= nil then error("kv: full at " .. setup.kv_bytes .. " bytes (limits: kv_bytes)", 2) end
+    if size > setup.kv_bytes and value ~= nil then fail("kv: full at " .. setup.kv_bytes .. " bytes (limits: kv_bytes)") end
     kv[key], kv_size, dirty[key] = value, size, true
   end
 
@@ -318,7 +319,7 @@ return function(native)
 
   function falco.emit(what)
     granted "emit"
-    if type(what) ~= "table" then error("falco.emit wants a table", 2) end
+    if type(what) ~= "table" then fail("falco.emit wants a table") end
     ask("emit", {
       rule = what.rule and text_of(what.rule, "rule"), output = text_of(what.output or "", "output"),
       priority = priority_number(what.priority or 6), source = what.source and text_of(what.source, "source"),
@@ -339,16 +340,16 @@ return function(native)
 
   function falco.exec(opts)
     granted "exec"
-    if type(opts) ~= "table" then error("falco.exec wants { program, arguments ... }", 2) end
+    if type(opts) ~= "table" then fail("falco.exec wants { program, arguments ... }") end
     local argv = text_list(opts, "arguments")
-    if not argv[1] then error("falco.exec: no program is named", 2) end
+    if not argv[1] then fail("falco.exec: no program is named") end
     ask("exec", { argv = argv, input = opts.input and text_of(opts.input, "input"),
                   seconds = opts.timeout and number_of(opts.timeout, "timeout"), token = token(opts.done) })
   end
 
   function falco.http(opts)
     granted "http"
-    if type(opts) ~= "table" then error("falco.http wants { url = }", 2) end
+    if type(opts) ~= "table" then fail("falco.http wants { url = }") end
     ask("http", { url = text_of(opts.url, "url"), method = opts.method and text_of(opts.method, "method"),
                   body = opts.body and text_of(opts.body, "body"), headers = plain_map(opts.headers, "headers"),
                   seconds = opts.timeout and number_of(opts.timeout, "timeout"), token = token(opts.done) })
@@ -384,7 +385,7 @@ return function(native)
     if not id then
       local why
       id, why = native.field(text_of(name, "a field's name"))
-      if not id then error(why, 2) end
+      if not id then fail(why) end
       field_ids[name] = id
     end
     return native.get(id)
@@ -425,12 +426,12 @@ return function(native)
   end
 
   local event = setmetatable({}, { __index = evt, __metatable = false,
-    __newindex = function() error("an event cannot be changed", 2) end })
+    __newindex = function() fail("an event cannot be changed") end })
 
   function env.emit(what)
     what = what or {}
-    if not setup.is_rule then error("emit is for scripts of rules; scripts of outputs have falco.emit", 2) end
-    if type(what) ~= "table" then error("emit wants a table", 2) end
+    if not setup.is_rule then fail("emit is for scripts of rules; scripts of outputs have falco.emit") end
+    if type(what) ~= "table" then fail("emit wants a table") end
     ask("emit", {
       output = what.output and text_of(what.output, "output"), priority = what.priority and priority_number(what.priority),
       fields = plain_map(what.fields, "fields"),

@@ -29,7 +29,33 @@ local function run(body, limits)
   return box:call("alert", { now = 1000, alert = alert() })
 end
 
+-- What goes wrong in functions of ours is told at the line of the script that called them.
+local MISUSES = {
+  "string.rep('x', 1e10)", "string.rep('x' , 1e8)", "string.rep()", "table.concat(5)", "table.concat({ {} })", "table.insert({}, 'a', 1, 2)",
+  "table.insert(nil, 1)", "table.remove(5, 1)", "table.sort(5)", "table.sort({ 1, {} })", "string.format('%d', 'x')", "string.format()",
+  "coroutine.resume(5)", "coroutine.wrap(5)", "coroutine.wrap(function() error('x') end)()",
+  "falco.table(5)", "falco.table{ max = 0 }", "falco.table{}.get({}, 1)", "falco.table{}:set(nil, 1)",
+  "falco.after('x', function() end)", "falco.after(1)", "falco.every(1, 5)", "for _ = 1, 99 do falco.after(1, function() end) end",
+  "alert:set('x', {})", "alert:priority('loud')", "alert:to({})", "alert.to({}, 'x')", "alert:format({})",
+  "falco.log({})", "falco.emit(5)", "falco.kill('x')", "falco.exec{}", "falco.http(5)", "falco.kv.set({}, 1)",
+  "falco.kv.set('a', ('x'):rep(5000))", "falco.json(print or function() end)", "falco.kv.add('a', {})",
+  "while true do falco.now() end", "while true do ('x'):rep(1000) end", "local t = {} for i = 1, 1e5 do t[i] = i % 7 end while true do table.sort(t) end",
+}
+
 describe("sandbox", function()
+  it("tells mistakes at the script's own line", function()
+    local wrong = {}
+    for _, misuse in ipairs(MISUSES) do
+      local answer, message = run("\n" .. misuse .. "\n")
+      if answer or not message:find("^t.lua:2: [^\n]") or message:find("scripts/%l+%.lua:") then
+        wrong[#wrong + 1] = misuse .. " -> " .. (message or "nothing")
+      end
+    end
+    assert.same({}, wrong)
+    local answer = assert(run("\nlocal ok, why = pcall(function() local s = string.rep('x', 1e10) end) falco.log(why)"))
+    assert.equal("t.lua:2: string.rep: the result is too long", logged(answer))
+  end)
+
   -- Twice what the budget says, and what a machine under load and sanitizers add.
   local SLACK = os.getenv("LD_PRELOAD") and 3 or 1
 
