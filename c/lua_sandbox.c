@@ -247,7 +247,8 @@ static void add_traceback(struct sandbox *sb, const char *trace)
 
 	while (*trace) {
 		size_t len = strcspn(trace, "\n");
-		bool ours = our_place(sb, trace + strspn(trace, "\t")) || memmem(trace, len, "[C]: at 0x", 10);
+		bool ours = our_place(sb, trace + strspn(trace, "\t")) || memmem(trace, len, "[C]: at 0x", 10) ||
+			    memmem(trace, len, "[C]: in function 'fail'", 23);
 
 		if (!ours && at + len + 2 < sizeof sb->error) {
 			sb->error[at++] = '\n';

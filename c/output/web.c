@@ -15,7 +15,7 @@
 #include "web.h"
 
 enum { FRESH_MS = 1000, PATIENCE_MS = 400 };
-enum { MAX_CONNECTIONS = 256, IDLE_S = 10, MAX_AGE_S = 30, BACKLOG = 512 };
+enum { MAX_CONNECTIONS = 256, CROWD = 128, IDLE_S = 10, MAX_AGE_S = 30, BACKLOG = 512 };
 enum { REQUEST_BYTES = 16 << 10 };	/* of one connection's headers and buffers */
 enum { MAX_PEM = 1 << 20 };
 
@@ -33,6 +33,7 @@ struct client {
 	struct MHD_Connection *connection;
 	uint64_t since, until;		/* until: its patience with the worker; 0: it does not wait */
 	uint32_t page;			/* that it waits for */
+	bool ended;			/* to make room */
 };
 
 struct web {
@@ -44,7 +45,9 @@ struct web {
 	bool metrics;
 	uint16_t port;
 	char *pem;
-	struct client *clients;		/* the thread's */
+	struct client *clients;		/* the thread's; the youngest first */
+	struct client *eldest;
+	uint32_t nclients;
 	pthread_mutex_t lock;		/* of the pages */
 	struct page pages[WEB_PAGES];
 	atomic_ullong requests, refused, cut;
@@ -167,6 +170,63 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 
 /* ------------------------------------------------------------------ connections */
 
+/* The next younger one. */
+static struct client *client_before(const struct web *w, const struct client *client)
+{
+	return client->back == &w->clients ? NULL : (struct client *)((char *)client->back - offsetof(struct client, next));
+}
+
+static void unlink_client(struct web *w, struct client *client)
+{
+	*client->back = client->next;
+	if (client->next)
+		client->next->back = client->back;
+	if (w->eldest == client)
+		w->eldest = client_before(w, client);
+	w->nclients--;
+}
+
+static void link_client(struct web *w, struct client *client)
+{
+	client->next = w->clients;
+	client->back = &w->clients;
+	if (client->next)
+		client->next->back = &client->next;
+	else
+		w->eldest = client;
+	w->clients = client;
+	w->nclients++;
+}
+
+/* The connection ends as soon as the daemon looks at it. */
+static void end_client(struct web *w, struct client *client)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info)
+		shutdown(info->connect_fd, SHUT_RDWR);
+	atomic_fetch_add(&w->cut, 1);
+}
+
+/*
+ * Somebody who holds connections open and asks for nothing must not keep others from asking: of a crowd those that came first and
+ * are not being answered make room. Whoever really asks is answered long before it is one of them.
+ */
+static void thin_out(struct web *w)
+{
+	struct client *client = w->eldest;
+
+	for (uint32_t n = w->nclients; n > CROWD && client; n--) {
+		struct client *before = client_before(w, client);
+
+		if (!client->until && !client->ended) {
+			client->ended = true;
+			end_client(w, client);
+		}
+		client = before;
+	}
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *c, void **state, enum MHD_ConnectionNotificationCode what)
 {
 	struct web *w = ctx;
@@ -177,29 +237,14 @@ static void on_connection(void *ctx, struct MHD_Connection *c, void **state, enu
 			return;
 		client->connection = c;
 		client->since = sys_now_ns();
-		client->next = w->clients;
-		client->back = &w->clients;
-		if (client->next)
-			client->next->back = &client->next;
-		w->clients = client;
+		link_client(w, client);
 		*state = client;
+		thin_out(w);
 	} else if (client) {
-		*client->back = client->next;
-		if (client->next)
-			client->next->back = client->back;
+		unlink_client(w, client);
 		free(client);
 		*state = NULL;
 	}
-}
-
-/* A client that sends a byte now and then is never idle: its time is over at some point, too. */
-static void end_old(struct web *w, struct client *client)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	if (info)
-		shutdown(info->connect_fd, SHUT_RDWR);
-	atomic_fetch_add(&w->cut, 1);
 }
 
 /* Lets those go on that waited, and ends those that take too long. Returns whether somebody waits. */
@@ -218,8 +263,8 @@ static bool look_after(struct web *w)
 				waiting = true;
 			}
 		} else if (now - client->since > MAX_AGE_S * 1000 * NS_PER_MS) {
-			client->since = now;
-			end_old(w, client);
+			client->since = now;	/* one that sends a byte now and then is never idle */
+			end_client(w, client);
 		}
 	}
 	return waiting;

@@ -124,6 +124,12 @@ local function many(tool)
     clients[i] = c
   end
   tool.check(#clients >= 256, "only %d clients connect", #clients)
+  for _ = 1, 5 do
+    local at = tool.now()
+    local r = http.get(port, "/healthz")
+    tool.check(r and r.status == 200 and tool.now() - at < 3, "while %d clients say nothing /healthz takes %.1f s: %s", #clients, tool.now() - at,
+      r and r.status)
+  end
   local fds = tonumber(tool.run{ "sh", "-c", ("ls /proc/%d/fd | wc -l"):format(job.pid) }.out)
   tool.check(fds < 400, "%d descriptors are open for clients", fds)
   for _, c in ipairs(clients) do c:close() end
