@@ -8,6 +8,7 @@
 --   console.writer() -> struct writer * of standard output
 --   console.failure() -> one line on why writing failed; nil when it did not, or the reader merely went away
 --   console.error("text"), .warning, .notice, .info, .debug       one line each, "falco: error: text"
+--   console.engine("warning", "text")        what the engine says: libs_logger of falco.yaml
 local core = require("core")
 local schema = require("schema")
 local text = require("text")
@@ -62,6 +63,11 @@ for i, name in ipairs(schema.log_levels) do LEVELS[name] = i - 1 end
 local shown = LEVELS.notice
 local threshold = LEVELS.info          -- of the log: log_level alone
 
+-- The same of what the engine has to say: libs_logger of falco.yaml.
+local engine = { shown = shown, threshold = threshold }
+local SEVERITIES = setmetatable({ fatal = LEVELS.critical, trace = LEVELS.debug }, { __index = LEVELS })
+local NOTHING = -1
+
 -- Whether messages go to syslog as well, and where that is; nil: where it always is.
 local to_syslog, syslog_path = false, nil
 
@@ -72,20 +78,27 @@ local function write(level, message)
   core.C.sys_write(ERR, line, #line)
 end
 
--- must: at any level
-local function say(level, message, must)
+-- must: at any level; limits: whose, nil: falco's own
+local function say(level, message, must, limits)
   local importance = LEVELS[level]
-  if must or shown >= importance then write(level, message) end
-  if to_syslog and (must or threshold >= importance) then
+  if must or (limits and limits.shown or shown) >= importance then write(level, message) end
+  if to_syslog and (must or (limits and limits.threshold or threshold) >= importance) then
     local line = text.printable(message)
     core.C.notify_syslog(syslog_path, importance, line, #line)
   end
 end
 
--- log_level and log_stderr of falco.yaml, -v. Without log_stderr only what is amiss comes to standard error; with -v all does.
-function M.set_level(name, to_stderr, verbose)
+-- log_level, log_stderr and libs_logger of falco.yaml, -v. Without log_stderr only what is amiss comes to standard error; with -v all does.
+local function shown_of(least, to_stderr, verbose)
+  return verbose and LEVELS.debug or to_stderr and least or math.min(least, LEVELS.notice)
+end
+
+-- libs: libs_logger of falco.yaml; nil: the engine is as talkative as the rest.
+function M.set_level(name, to_stderr, verbose, libs)
   threshold = LEVELS[name]
-  shown = verbose and LEVELS.debug or to_stderr and threshold or math.min(threshold, LEVELS.notice)
+  shown = shown_of(threshold, to_stderr, verbose)
+  engine.threshold = libs and (libs.enabled and SEVERITIES[libs.severity] or NOTHING) or threshold
+  engine.shown = shown_of(engine.threshold, to_stderr, verbose)
 end
 
 -- log_syslog of falco.yaml.
@@ -99,6 +112,9 @@ function M.warning(message) say("warning", message) end
 function M.notice(message) say("notice", message) end
 function M.info(message) say("info", message) end
 function M.debug(message) say("debug", message) end
+
+-- What the engine has to say, of this level.
+function M.engine(level, message) say(level, message, false, engine) end
 
 -- Shows what a diag list holds; opts.level "error" leaves warnings out.
 function M.diagnostics(diags, opts)

@@ -62,7 +62,8 @@ end
 local function load_config(options, quiet)
   local console = require("console")
   local config, diags = read_config(options)
-  console.set_level(config and config.log_level or "info", config and config.log_stderr, options.verbose)
+  console.set_level(config and config.log_level or "info", config and config.log_stderr, options.verbose,
+    config and config.libs_logger)
   console.set_syslog(config and config.log_syslog and not quiet, os.getenv("FALCO_SYSLOG_SOCKET"))
   console.diagnostics(diags, { level = quiet and "error" or nil })
   if not config then return nil end

@@ -468,7 +468,7 @@ local function watched(work)
   if #watch.left_out > 0 then
     console.warning("rules name system calls that are not watched (base_syscalls): " .. table.concat(watch.left_out, ", "))
   end
-  console.info(("watching %d kinds of events: %s"):format(#watch.names, table.concat(watch.names, ", ")))
+  console.engine("info", ("watching %d kinds of events: %s"):format(#watch.names, table.concat(watch.names, ", ")))
   return watch.set
 end
 
@@ -585,7 +585,7 @@ local function reconfigure(work, config, keys)
     return nil, ""
   end
   work.rules_sums, work.config_sums = sums_of(texts), sums_of(M.read_files(config.files))
-  console.set_level(config.log_level, config.log_stderr, work.options.verbose)
+  console.set_level(config.log_level, config.log_stderr, work.options.verbose, config.libs_logger)
   console.set_syslog(config.log_syslog, os.getenv("FALCO_SYSLOG_SOCKET"))
   if outs ~= old_outs then
     old_outs:cancel()

@@ -379,10 +379,9 @@ M.root = map({
   { "log_level", str("info", "the least important messages to show; those that the program ends with are always shown",
     { enum = M.log_levels }) },
   { "libs_logger", map({
-    { "enabled", bool(true, "messages of the engine") },
-    { "severity", str("info", "the least important ones to show",
-        { enum = { "fatal", "critical", "error", "warning", "notice", "info", "debug", "trace" },
-          missing = "messages of the engine are like all others: log_level applies" }) },
+    { "enabled", bool(true, "messages of the engine: limits that it reached, what it watches, its counters (debug)") },
+    { "severity", str("info", "the least important of them to show, whatever log_level says; they go where other messages go",
+        { enum = { "fatal", "critical", "error", "warning", "notice", "info", "debug", "trace" } }) },
   }, "messages of the engine") },
 
   { "output_timeout", int(2000, "milliseconds that an output may take without getting on before that is reported; 0: for ever",

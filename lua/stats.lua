@@ -46,7 +46,7 @@ function M.counters(eng)
   end
 end
 
--- Only what should not be; or, with `verbose`, everything. started: { cpu =, wall = } in ns, for -v.
+-- What should not be, as warnings; the rest, of interest to few, at the level of -v. started: { cpu =, wall = } in ns, for -v.
 function M.engine(eng, started, verbose)
   local C = core.C
   if verbose then
@@ -58,9 +58,9 @@ function M.engine(eng, started, verbose)
   end
   for _, counter in ipairs(M.counters(eng)) do
     if counter.alarming then
-      console.warning(counter.text)
-    elseif verbose then
-      console.info(counter.text)
+      console.engine("warning", counter.text)
+    else
+      console.engine(verbose and "info" or "debug", counter.text)
     end
   end
 end

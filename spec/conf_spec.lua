@@ -132,7 +132,7 @@ static_fields: {a: b}
 
   it("warns of every key without effect that asks for something", function()
     local asking = {
-      "libs_logger.severity=debug", "buffer_format_base64=true",
+      "buffer_format_base64=true",
     }
     for _, set in ipairs(asking) do
       local config, diags = load(nil, { set })

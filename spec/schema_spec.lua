@@ -37,7 +37,7 @@ describe("schema of falco.yaml", function()
     "json_include_output_fields_property", "json_include_tags_property", "buffered_outputs", "rule_matching",
     "append_output", "webserver", "metrics", "log_syslog", "route", "throttle", "scripts", "scripts_dir", "scripts_state_dir", "rule_scripts", "outputs_queue", "outputs_spool", "output_timeout",
     "stderr_output", "syslog_output", "unix_output", "program_output", "stdout_output", "file_output", "http_output", "kafka_output", "redis_output",
-    "log_stderr", "log_level", "libs_logger.enabled",
+    "log_stderr", "log_level", "libs_logger",
     "falco_libs", "limits", "base_syscalls", "capture",
     "syscall_event_drops", "syscall_event_timeouts",
   }

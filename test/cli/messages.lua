@@ -26,6 +26,25 @@ local function levels(tool, falco, rules)
   end
 end
 
+-- What the engine says: here that a table was full, and a counter that is no cause for alarm.
+local function engine_levels(tool, falco, rules)
+  local FULL, COUNTER = "threads not kept (table full", "threads: "
+  for _, case in ipairs{
+    { "", full = true }, { "log_level: error\n", full = true }, { "libs_logger: {severity: error}\n", full = false },
+    { "libs_logger: {enabled: false}\n", full = false }, { "libs_logger: {severity: debug}\n", full = true },
+    { "log_stderr: true\nlibs_logger: {severity: debug}\n", full = true, counter = true },
+    { "log_stderr: true\nlog_level: critical\nlibs_logger: {severity: trace}\n", full = true, counter = true },
+    { "log_stderr: true\nlog_level: debug\n", full = true }, { "libs_logger: {enabled: false}\n", "-v", full = true, counter = true },
+  } do
+    local conf = tool.write(tool.dir() .. "/engine.yaml", case[1] .. "stdout_output: {enabled: true}\nfalco_libs: {thread_table_size: 10}\n")
+    local r = tool.run{ falco, "replay", "test/data/websrv.scap", "-c", conf, "-r", rules, case[2] }
+    tool.check_run(r, r.code == 0, "%s: %s", case[1], tool.how(r))
+    tool.check_run(r, (r.err:find(FULL, 1, true) ~= nil) == case.full, "%s: a full table is %s", case[1], case.full and "not told" or "told")
+    tool.check_run(r, (r.err:find(COUNTER, 1, true) ~= nil) == (case.counter or false), "%s: counters are %s", case[1],
+      case.counter and "not told" or "told")
+  end
+end
+
 -- A link that leads to itself can be reached by nobody, not even by root.
 local function unreachable(tool, falco, rules)
   local loop = tool.dir() .. "/loop.yaml"
@@ -63,6 +82,7 @@ end
 return function(tool, falco)
   local rules = tool.write(tool.dir() .. "/quiet.yaml", RULE)
   levels(tool, falco, rules)
+  engine_levels(tool, falco, rules)
   unreachable(tool, falco, rules)
   missing(tool, falco, rules)
 end
