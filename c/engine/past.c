@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include "../array.h"
 #include "past.h"
 #include "ruleset.h"
@@ -49,15 +48,53 @@ static struct past_names *names_new(void)
 
 /* ------------------------------------------------------------------ memory */
 
+/* What the columns take of each event. */
+static const uint8_t widths[PAST_COLUMNS] = { sizeof(uint64_t), sizeof(uint32_t), sizeof(uint32_t), sizeof(int32_t),
+					      sizeof(uint16_t), sizeof(uint8_t) };
+
+static uint32_t width_of_all(void)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < PAST_COLUMNS; i++)
+		sum += widths[i];
+	return sum;
+}
+
+static bool columns_open(struct past *p)
+{
+	uint64_t most = p->max_bytes / width_of_all() + 1;
+
+	p->cap = most < UINT32_MAX - 1 ? (uint32_t)most : UINT32_MAX - 1;
+	for (uint32_t i = 0; i < PAST_COLUMNS; i++)
+		if (!room_open(&p->columns[i], (size_t)p->cap * widths[i]))
+			return false;
+	p->at = (uint64_t *)(void *)p->columns[0].mem;
+	p->view = (uint32_t *)(void *)p->columns[1].mem;
+	p->fd = (uint32_t *)(void *)p->columns[2].mem;
+	p->fdnum = (int32_t *)(void *)p->columns[3].mem;
+	p->type = (uint16_t *)(void *)p->columns[4].mem;
+	p->flags = p->columns[5].mem;
+	return true;
+}
+
+static bool rooms_open(struct past *p)
+{
+	if (!room_open(&p->bytes, p->max_bytes) || !room_open(&p->pieces, p->max_bytes) || !columns_open(p))
+		return false;
+	p->image.mem = p->bytes.mem;
+	p->image.max = p->max_bytes;
+	return true;
+}
+
 static uint64_t bytes_of(const struct past *p)
 {
 	if (!p->kept)
 		return 0;
-	return p->image.len + p->pieces.total + intern_bytes(p->strings) +
-	       p->cap * (sizeof *p->at + sizeof *p->view + sizeof *p->fd + sizeof *p->fdnum + sizeof *p->type + sizeof *p->flags) +
+	return p->image.len + p->pieces.used + intern_bytes(p->strings) + (uint64_t)p->n * width_of_all() +
 	       p->copies_cap * sizeof *p->copies + p->images_cap * sizeof *p->images + p->recs_cap * sizeof *p->recs +
 	       p->views_cap * sizeof *p->views + p->members_cap * sizeof *p->members + p->extras_cap * sizeof *p->extras +
-	       p->rec_by_hash.cap * sizeof *p->rec_by_hash.slots;
+	       past_recs_bytes(p->by_hash);
 }
 
 static void drop_images(struct past *p)
@@ -84,13 +121,14 @@ static void release(struct past *p)
 	drop_images(p);
 	intern_free(p->strings);
 	p->strings = NULL;
-	p->image.full = true;		/* its memory must stay: a thread may be about to write there */
-	if (p->image.mem)
-		madvise(p->image.mem, p->image.max, MADV_DONTNEED);
-	arena_free(&p->pieces);
-	map_free(&p->rec_by_hash);
-	void *arrays[] = { p->at, p->view, p->fd, p->fdnum, p->type, p->flags, p->copies, p->images, p->recs, p->views,
-			   p->members, p->extras, p->since };
+	p->image.full = true;		/* its addresses must stay: a thread may be about to write there */
+	room_empty(&p->bytes);
+	room_close(&p->pieces);
+	past_recs_free(p->by_hash);
+	p->by_hash = NULL;
+	for (uint32_t i = 0; i < PAST_COLUMNS; i++)
+		room_close(&p->columns[i]);
+	void *arrays[] = { p->copies, p->images, p->recs, p->views, p->members, p->extras, p->since };
 	for (uint32_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
 		free(arrays[i]);
 	p->at = NULL, p->view = p->fd = NULL, p->fdnum = NULL, p->type = NULL, p->flags = NULL, p->copies = NULL;
@@ -112,31 +150,6 @@ void past_forget(struct past *p, const char *why, ...)
 	release(p);
 }
 
-static bool grow(void *array, uint32_t cap, size_t size)
-{
-	void *p;
-
-	memcpy(&p, array, sizeof p);
-	if (!(p = realloc(p, cap * size)))
-		return false;
-	memcpy(array, &p, sizeof p);
-	return true;
-}
-
-static bool columns_room(struct past *p)
-{
-	uint32_t cap = p->cap ? p->cap + p->cap / 2 : 65536;
-
-	if (p->n < p->cap)
-		return true;
-	if (cap < p->cap || !grow(&p->at, cap, sizeof *p->at) || !grow(&p->view, cap, sizeof *p->view) ||
-	    !grow(&p->fd, cap, sizeof *p->fd) || !grow(&p->fdnum, cap, sizeof *p->fdnum) ||
-	    !grow(&p->type, cap, sizeof *p->type) || !grow(&p->flags, cap, sizeof *p->flags))
-		return false;
-	p->cap = cap;
-	return true;
-}
-
 /* ------------------------------------------------------------------ remembering one event */
 
 static bool keep_side(struct past *p, const struct scap_rec *rec, uint64_t *at)
@@ -147,7 +160,7 @@ static bool keep_side(struct past *p, const struct scap_rec *rec, uint64_t *at)
 
 	for (uint32_t i = 0; i < rec->nparams; i++)
 		n += rec->param[i].len;
-	if (!(side = arena_get(&p->pieces, n)))
+	if (!(side = room_get(&p->pieces, n)))
 		return false;
 	*side = (struct past_side){ .ts = rec->ts, .tid = rec->tid, .code = rec->code, .cpu = rec->cpu, .nparams = rec->nparams };
 	to = (uint8_t *)&side->len[rec->nparams];
@@ -231,7 +244,7 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 	uint8_t flags = e->thread ? PAST_HAS_THREAD : 0;
 	uint32_t i = p->n;
 
-	if (!columns_room(p) || !keep_since(p, st->first_ts))
+	if (i == p->cap || !keep_since(p, st->first_ts))
 		return false;
 	flags |= (e->fd_replaced ? PAST_FD_REPLACED : 0) | (e->fd_name_changed ? PAST_FD_RENAMED : 0) |
 		 (p->names->partial[e->h.code] ? PAST_PARTIAL : 0);
@@ -295,6 +308,7 @@ static int next_file(struct past *p)
 	if (p->file == p->npaths) {
 		if (p->kept && (p->image.full || intern_overflow(p->strings)))
 			too_large(p);
+		past_settle(p);
 		p->complete = true;
 		return NEXT_END;
 	}
@@ -351,18 +365,6 @@ int past_open_again(struct past *p, struct engine *eng, uint32_t file, struct er
 
 /* ------------------------------------------------------------------ life */
 
-static bool image_alloc(struct past *p)
-{
-	void *mem = mmap(NULL, p->max_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (mem == MAP_FAILED)
-		return false;
-	madvise(mem, p->max_bytes, MADV_HUGEPAGE);	/* as far as the machine has them: fewer page faults */
-	p->image.mem = mem;
-	p->image.max = p->max_bytes;
-	return true;
-}
-
 /* Number 0 of each is none. */
 static bool zeroes(struct past *p)
 {
@@ -388,7 +390,6 @@ struct past *past_new(const char *const *paths, uint32_t n, const struct engine_
 	if (limits)
 		p->limits = *limits;
 	p->max_bytes = max_bytes;
-	p->pieces.limit = max_bytes;
 	p->scratch.limit = p->limits.max_scratch ? p->limits.max_scratch : ENGINE_MAX_SCRATCH;
 	p->pool.max = 1 << 20;
 	p->evt.scratch = &p->scratch;
@@ -403,7 +404,7 @@ struct past *past_new(const char *const *paths, uint32_t n, const struct engine_
 	p->kept = true;
 	if (!max_bytes)
 		past_forget(p, "nothing is to be remembered (limits.scan_bytes is 0): it is read again each time");
-	else if (!(p->strings = intern_new((uint32_t)text)) || !image_alloc(p) || !zeroes(p))
+	else if (!(p->strings = intern_new((uint32_t)text)) || !(p->by_hash = past_recs_new()) || !rooms_open(p) || !zeroes(p))
 		past_forget(p, "there is no memory to remember the capture in: it is read again each time");
 	return p;
 fail:
@@ -426,8 +427,7 @@ void past_free(struct past *p)
 	}
 	fd_pool_empty(&p->pool);
 	engine_free(p->eng);
-	if (p->image.mem)
-		munmap(p->image.mem, p->image.max);
+	room_close(&p->bytes);
 	for (uint32_t i = 0; i < p->npaths; i++)
 		free(p->paths[i]);
 	free(p->paths);

@@ -23,7 +23,7 @@
 #ifndef FALCO_PAST_H
 #define FALCO_PAST_H
 
-#include "../map.h"
+#include "../room.h"
 #include "engine.h"
 #include "evt.h"
 
@@ -38,6 +38,8 @@ enum past_flags {
 
 enum { PAST_NO_RECORD = 0, PAST_NO_FD = 1, PAST_FIRST_FD = 2 };	/* column fd */
 enum { PAST_UNSEEN = UINT16_MAX };				/* column type: no rule can see it */
+
+enum { PAST_COLUMNS = 6 };
 
 struct past_copy {			/* of a thread, between two changes */
 	struct thread t;
@@ -92,9 +94,11 @@ struct past {
 	struct err why_not;
 	uint64_t max_bytes;
 	struct stream_copy image;
-	struct arena pieces;		/* copies of threads, images and records, sides */
+	struct room bytes;		/* of the image */
+	struct room pieces;		/* copies of threads, images and records, sides */
 	struct intern *strings;
-	uint32_t n, cap;
+	uint32_t n, cap;		/* cap: what the columns have room for */
+	struct room columns[PAST_COLUMNS];
 	uint64_t *at;
 	uint32_t *view, *fd;
 	int32_t *fdnum;
@@ -110,7 +114,7 @@ struct past {
 	struct past_names *names;
 	uint32_t ncopies, copies_cap, nimages, images_cap, nrecs, recs_cap, nviews, views_cap, nmembers, members_cap;
 	uint32_t nextras, extras_cap, nsince, since_cap;
-	struct map rec_by_hash;
+	struct past_recs *by_hash;	/* finds those that are the same */
 	bool tables_known, tables_changed;
 	uint32_t table_epoch;
 	uint64_t first_seen_ts, last_ts;	/* of the first and latest event */
@@ -138,7 +142,16 @@ __attribute__((format(printf, 2, 3))) void past_forget(struct past *p, const cha
 
 /* The thread as it is now, NULL: none. 0: none, or out of memory, which past_forget() then knows. */
 uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t);
+
+/* ---- past_rec.c */
+
+struct past_recs *past_recs_new(void);
+void past_recs_free(struct past_recs *r);
+uint64_t past_recs_bytes(const struct past_recs *r);
+/* A number for the columns, 0: out of memory. Whose record it is shows past_settle(), which puts final numbers (of `recs`) in its
+ * place; before a pass through memory, and at the end. */
 uint32_t past_rec_of(struct past *p, struct fd_rec *rec);
+void past_settle(struct past *p);
 
 /* ---- past_show.c: the remembered event i (its evt.num - 1) as p->evt */
 

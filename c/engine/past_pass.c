@@ -446,6 +446,7 @@ struct past_pass *past_pass_new(struct past *p, const struct past_query *query, 
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
+	past_settle(p);
 	pass->p = p;
 	pass->q = *query;
 	pass->needs = query_needs(query);

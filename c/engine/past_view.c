@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event sees of threads and descriptors, copied.
+ * What an event sees of threads, copied.
  *
  * A thread's copy holds while its gen and its parent's number stay (gen covers all fields of scope self). Its view holds
  * while no thread at all changes; after that the threads that it consists of are looked up anew, and mostly are the same.
@@ -23,7 +23,7 @@ static uint32_t image_of(struct past *p, struct image *from)
 
 	if (from->past)
 		return from->past;
-	if (!array_room(&p->images, p->nimages, &p->images_cap, sizeof *p->images) || !(m = arena_get(&p->pieces, sizeof *m)))
+	if (!array_room(&p->images, p->nimages, &p->images_cap, sizeof *p->images) || !(m = room_get(&p->pieces, sizeof *m)))
 		return 0;
 	*m = (struct image){
 		.refs = 1, .flags = from->flags, .ino = from->ino, .ctime = from->ctime, .mtime = from->mtime,
@@ -52,7 +52,7 @@ static uint32_t copy_of(struct past *p, struct thread *t)
 	if (t->past_copy && same(p->copies[t->past_copy], t))
 		return t->past_copy;
 	if (!array_room(&p->copies, p->ncopies, &p->copies_cap, sizeof *p->copies) || !(image = image_of(p, t->image)) ||
-	    !(c = arena_get(&p->pieces, sizeof *c)))
+	    !(c = room_get(&p->pieces, sizeof *c)))
 		return 0;
 	*c = (struct past_copy){ .t = *t, .in_group = t->group };
 	c->t.image = p->images[image];
@@ -146,64 +146,4 @@ uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t)
 		t->past_view = view_add(p, members, c.n, c.partial);
 	t->past_changes = changes;
 	return t->past_view;
-}
-
-/* ------------------------------------------------------------------ descriptors */
-
-/* Everything but who holds it. The texts follow one another behind the record. */
-static bool rec_eq(const struct fd_rec *a, const struct fd_rec *b)
-{
-	const struct fd_draft *x = &a->d, *y = &b->d;
-
-	return x->type == y->type && x->l4 == y->l4 && x->bits == y->bits && x->openflags == y->openflags && x->dev == y->dev &&
-	       x->ino == y->ino && x->unix_src == y->unix_src && x->unix_dst == y->unix_dst && x->pid == y->pid &&
-	       memcmp(&x->addr, &y->addr, sizeof x->addr) == 0 && str_eq(x->name, y->name) && str_eq(x->raw, y->raw);
-}
-
-static uint64_t rec_hash(const struct fd_rec *r)
-{
-	uint64_t h = hash_bytes(r->d.name.p, r->d.name.len, r->d.ino);
-
-	return hash_u64(h ^ r->d.openflags ^ (uint64_t)r->d.bits << 32 ^ (uint64_t)r->d.type << 56 ^ r->d.addr.sport);
-}
-
-static struct fd_rec *rec_copy(struct past *p, const struct fd_rec *from)
-{
-	struct fd_rec *r = arena_get(&p->pieces, sizeof *r + from->d.name.len + from->d.raw.len + 2);
-	char *to;
-
-	if (!r)
-		return NULL;
-	*r = *from;
-	to = r->text;
-	if (from->d.name.len)
-		memcpy(to, from->d.name.p, from->d.name.len);
-	to[from->d.name.len] = 0;
-	r->d.name.p = to;
-	to += from->d.name.len + 1;
-	if (from->d.raw.len)
-		memcpy(to, from->d.raw.p, from->d.raw.len);
-	to[from->d.raw.len] = 0;
-	r->d.raw.p = to;
-	r->refs = 1;
-	return r;
-}
-
-uint32_t past_rec_of(struct past *p, struct fd_rec *rec)
-{
-	struct fd_rec *mine;
-	uint64_t hash;
-
-	if (rec->past)
-		return rec->past;
-	hash = rec_hash(rec);
-	mine = map_get(&p->rec_by_hash, hash);
-	if (mine && rec_eq(mine, rec))
-		return rec->past = mine->past;
-	if (!array_room(&p->recs, p->nrecs, &p->recs_cap, sizeof *p->recs) || !(mine = rec_copy(p, rec)) ||
-	    !map_put(&p->rec_by_hash, hash, mine))
-		return 0;
-	p->recs[p->nrecs] = mine;
-	mine->gen = p->nrecs;
-	return rec->past = mine->past = p->nrecs++;
 }
