@@ -98,8 +98,12 @@ static inline int value_composed(struct value *v, const struct compose *c)
 
 /* The plain text of parameter i ("3", "<NA>") and its resolved form ("<f>/etc/passwd"; empty: none). */
 void param_text(const struct evt *e, uint32_t i, struct compose *plain, struct compose *resolved);
+/* Does an argument of evt.arg name a parameter whose text has descriptors or threads in it? */
+bool evt_arg_looks_up(const struct field_arg *arg);
 /* Its typed value, for evt.rawarg. 0: missing. */
 int param_value(const struct evt *e, uint32_t i, struct value *v);
+/* Steps over the selector of a PT_DYN to the alternative it names. NULL: there is none. */
+const struct param_info *dyn_select(const struct param_info *info, struct param *a);
 /* Walks a PT_FDLIST: *pos from 0; false at the end. */
 bool fdlist_next(const struct param *list, uint32_t *pos, int64_t *fd, int16_t *flags);
 

@@ -443,8 +443,7 @@ static struct str absent_text(uint8_t type)
 	return STR("<NA>");
 }
 
-/* Steps over the selector of a PT_DYN to the alternative it names. NULL: there is none. */
-static const struct param_info *dyn_select(const struct param_info *info, struct param *a)
+const struct param_info *dyn_select(const struct param_info *info, struct param *a)
 {
 	if (!info->dyn || !a->len || a->p[0] >= info->dyn->n)
 		return NULL;

@@ -432,6 +432,24 @@ static int value_param_text(const struct evt *e, uint32_t i, struct value *v)
 	return value_composed(v, resolved.len || resolved.failed ? &resolved : &plain);
 }
 
+static bool looks_up(uint8_t type)
+{
+	return type == PT_FD || type == PT_PID || type == PT_FDLIST || type == PT_FSRELPATH || type == PT_DYN;
+}
+
+bool evt_arg_looks_up(const struct field_arg *arg)
+{
+	for (uint32_t code = 0; code < EV_COUNT; code++) {
+		const struct event_info *info = event_row(code);
+
+		for (uint32_t i = 0; i < info->nparams; i++)
+			if (looks_up(info->params[i].type) &&
+			    (arg->is_index ? i == arg->index : str_eq(str_of(info->params[i].name), arg->key)))
+				return true;
+	}
+	return false;
+}
+
 int get_evt_arg(const struct field_ctx *c, struct value *v)
 {
 	int64_t i = c->arg->is_index ? (int64_t)c->arg->index : param_find(c->e, c->arg->key);

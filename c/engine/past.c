@@ -22,30 +22,6 @@ uint32_t past_types(void)
 	return EV_COUNT + 2 * SC_COUNT + 1;
 }
 
-/* What parameters of each code name by number. */
-struct past_names {
-	uint8_t n[EV_COUNT], at[EV_COUNT][EVENT_MAX_PARAMS];	/* descriptors */
-	bool partial[EV_COUNT];					/* threads, or lists of descriptors */
-};
-
-static struct past_names *names_new(void)
-{
-	struct past_names *names = calloc(1, sizeof *names);
-
-	for (uint32_t code = 0; names && code < EV_COUNT; code++) {
-		const struct event_info *info = event_row(code);
-
-		for (uint32_t i = 0; i < info->nparams; i++) {
-			uint8_t type = info->params[i].type;
-
-			if (type == PT_FD || type == PT_FD32)
-				names->at[code][names->n[code]++] = (uint8_t)i;
-			names->partial[code] |= type == PT_PID || type == PT_PID32 || type == PT_FDLIST || type == PT_DYN;
-		}
-	}
-	return names;
-}
-
 /* ------------------------------------------------------------------ memory */
 
 /* What the columns take of each event. */
@@ -174,48 +150,6 @@ static bool keep_side(struct past *p, const struct scap_rec *rec, uint64_t *at)
 	return true;
 }
 
-static bool keep_extra(struct past *p, int64_t number, struct fd_rec *rec)
-{
-	uint32_t fd = rec ? past_rec_of(p, rec) : PAST_NO_RECORD;
-
-	if ((rec && !fd) || !array_room(&p->extras, p->nextras, &p->extras_cap, sizeof *p->extras))
-		return false;
-	p->extras[p->nextras++] = (struct past_extra){ p->n, fd, number };
-	return true;
-}
-
-/* The descriptors that fields may look up by number, as far as the event's own record is not what they find. */
-static bool keep_extras(struct past *p, const struct evt *e, struct thread *t, uint8_t *flags)
-{
-	const struct fdtable *fds = NULL;
-	int64_t numbers[1 + EVENT_MAX_PARAMS];
-	uint32_t n = 0, code = e->h.code, before = p->nextras;
-
-	/* an event that leaves its table alone finds in it what was found before */
-	bool same = e->fd && !e->fd_replaced && !(e->info->flags & (EF_MODIFIES_STATE | EF_CREATES_FD | EF_DESTROYS_FD));
-
-	if (e->uses_fd && t->last_fd >= 0 && !same)
-		numbers[n++] = t->last_fd;
-	for (uint32_t i = 0; i < p->names->n[code]; i++) {
-		int64_t fd;
-
-		if (param_int(e, p->names->at[code][i], &fd) && fd >= 0 && fd != t->last_fd)
-			numbers[n++] = fd;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		struct fd_rec *rec;
-
-		fds = fds ? fds : thread_fds(engine_state(p->eng)->threads, t);
-		rec = fdtable_get(fds, numbers[i]);
-		if (numbers[i] == e->fdnum && e->fd ? rec != e->fd : rec != NULL)
-			if (!keep_extra(p, numbers[i], rec))
-				return false;
-	}
-	if (p->nextras != before)
-		*flags |= PAST_EXTRA;
-	return true;
-}
-
 static bool keep_since(struct past *p, uint64_t first_ts)
 {
 	if (p->nsince ? p->since[p->nsince - 1].first_ts == first_ts : !first_ts)
@@ -246,8 +180,7 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 
 	if (i == p->cap || !keep_since(p, st->first_ts))
 		return false;
-	flags |= (e->fd_replaced ? PAST_FD_REPLACED : 0) | (e->fd_name_changed ? PAST_FD_RENAMED : 0) |
-		 (p->names->partial[e->h.code] ? PAST_PARTIAL : 0);
+	flags |= (e->fd_replaced ? PAST_FD_REPLACED : 0) | (e->fd_name_changed ? PAST_FD_RENAMED : 0);
 	if (scap_describes_host(e->h.code) || (t && !e->thread && e->uses_fd) || e->fdnum > INT32_MAX || e->fdnum < INT32_MIN)
 		flags |= PAST_ODD;
 	p->at[i] = p->files[p->file - 1].from + scap_event_at(engine_capture(p->eng));
@@ -262,7 +195,7 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 	p->fdnum[i] = (int32_t)e->fdnum;
 	if (!p->kept || (t && !p->view[i]) || (e->uses_fd && e->fd && !p->fd[i]))
 		return false;
-	if (t && (e->uses_fd || p->names->n[e->h.code]) && !keep_extras(p, e, t, &flags))
+	if (!past_keep_extras(p, e, t, &flags))
 		return false;
 	p->flags[i] = flags;
 	if (shown)
@@ -395,7 +328,7 @@ struct past *past_new(const char *const *paths, uint32_t n, const struct engine_
 	p->evt.scratch = &p->scratch;
 	p->evt.info = event_row(0);
 	p->shown_view = UINT32_MAX;
-	if (!(p->names = names_new()) || !(p->paths = calloc(n ? n : 1, sizeof *p->paths)) || !(p->files = calloc(n ? n : 1, sizeof *p->files)) ||
+	if (!(p->names = past_names_new()) || !(p->paths = calloc(n ? n : 1, sizeof *p->paths)) || !(p->files = calloc(n ? n : 1, sizeof *p->files)) ||
 	    !(p->fds = fdtable_alloc(&p->pool)) || !(p->st.threads = threads_new(engine_state(p->eng), 0)))
 		goto fail;
 	for (; p->npaths < n; p->npaths++)

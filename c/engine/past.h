@@ -32,8 +32,9 @@ enum past_flags {
 	PAST_FD_REPLACED = 2, PAST_FD_RENAMED = 4,
 	PAST_SIDE = 8,			/* `at` is a struct past_side in `sides` */
 	PAST_EXTRA = 16,		/* there are entries in `extras` */
-	PAST_PARTIAL = 32,		/* its parameters name threads, or many descriptors, by number */
+	PAST_PARTIAL = 32,		/* its parameters name more descriptors than are kept */
 	PAST_ODD = 64,			/* ask a replay about this one */
+	PAST_THREADS = 128,		/* among its extras are threads */
 };
 
 enum { PAST_NO_RECORD = 0, PAST_NO_FD = 1, PAST_FIRST_FD = 2 };	/* column fd */
@@ -56,8 +57,10 @@ struct past_view {
 	bool partial;			/* not all threads that LINEAGE fields may reach */
 };
 
-struct past_extra {			/* a descriptor that a parameter names */
-	uint32_t event, fd;		/* fd: as in the column */
+struct past_extra {			/* a descriptor or thread that a parameter names */
+	uint32_t event;
+	uint32_t fd;			/* as in the column; of a thread PAST_NO_RECORD */
+	uint32_t copy;			/* of the thread; 0: a descriptor */
 	int64_t number;
 };
 
@@ -138,9 +141,16 @@ int past_read(struct past *p);
 /* Gives up remembering; why: for people. */
 __attribute__((format(printf, 2, 3))) void past_forget(struct past *p, const char *why, ...);
 
+/* ---- past_extra.c: what parameters of the event at hand name by number */
+
+struct past_names *past_names_new(void);
+/* Adds flags of the event. false: out of memory. */
+bool past_keep_extras(struct past *p, const struct evt *e, struct thread *t, uint8_t *flags);
+
 /* ---- past_view.c */
 
 /* The thread as it is now, NULL: none. 0: none, or out of memory, which past_forget() then knows. */
+uint32_t past_copy_of(struct past *p, struct thread *t);
 uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t);
 
 /* ---- past_rec.c */

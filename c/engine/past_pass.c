@@ -380,7 +380,7 @@ static uint32_t query_needs(const struct past_query *q)
 	return q->output >= 0 ? needs | output_needs(q->rules, (uint32_t)q->output) : needs;
 }
 
-/* Events that are visited come in order, so none may have to wait. */
+/* Events that are visited come in order, and so must those that something is remembered of: none may have to wait. */
 static bool has_late(const struct past_pass *pass)
 {
 	const struct past *p = pass->p;
@@ -399,11 +399,11 @@ static bool memory_answers(const struct past_pass *pass)
 {
 	const struct past *p = pass->p;
 
-	if (!p->kept || pass->q.remembers || pass->q.tables || pass->needs & FIELD_REPLAY)
+	if (!p->kept || pass->q.tables || pass->needs & FIELD_REPLAY)
 		return false;
 	if (pass->needs & FIELD_TABLES && p->tables_changed)
 		return false;
-	return !pass->q.visit || !has_late(pass);
+	return !(pass->q.visit || pass->q.remembers || pass->needs & NEEDS_ORDER) || !has_late(pass);
 }
 
 static enum past_way first_way(struct past_pass *pass)

@@ -2,6 +2,7 @@
 /* Putting a remembered event together again, so that fields can be read from it as they were when it happened. */
 #include "past.h"
 #include "ruleset.h"
+#include "scap_shape.h"
 
 /* ------------------------------------------------------------------ its thread and descriptors */
 
@@ -24,33 +25,6 @@ static struct thread *member(struct past *p, struct past_member m)
 	return &c->t;
 }
 
-/* Makes threads find one another as they did then. */
-static void show_threads(struct past *p, uint32_t view, bool lineage)
-{
-	const struct past_view *v = &p->views[view];
-	uint32_t n = lineage ? v->n : v->n ? 1 : 0;
-
-	if (p->shown_view == view && p->shown_lineage >= lineage)
-		return;
-	threads_hide(p->st.threads);
-	for (uint32_t i = 0; i < n; i++) {
-		struct thread *t = member(p, p->members[v->first + i]);
-
-		if (lineage || i == 0)
-			threads_show(p->st.threads, t);
-	}
-	p->shown_view = view;
-	p->shown_lineage = lineage;
-}
-
-static void show_fd(struct past *p, int64_t number, uint32_t fd)
-{
-	if (fd < PAST_FIRST_FD || p->nfds == sizeof p->fds_numbers / sizeof p->fds_numbers[0] || fdtable_node(p->fds, number))
-		return;
-	if (fdtable_put(&p->pool, p->fds, number, p->recs[fd]))
-		p->fds_numbers[p->nfds++] = number;
-}
-
 static uint32_t first_extra(const struct past *p, uint32_t event)
 {
 	uint32_t lo = 0, hi = p->nextras;
@@ -66,6 +40,41 @@ static uint32_t first_extra(const struct past *p, uint32_t event)
 	return lo;
 }
 
+/* Makes threads find one another as they did then. Without lineage only the event's own matters, which needs no looking up. */
+static void show_threads(struct past *p, uint32_t view, bool lineage)
+{
+	const struct past_view *v = &p->views[view];
+
+	if (p->shown_view == view && p->shown_lineage >= lineage)
+		return;
+	threads_hide(p->st.threads);
+	if (!lineage && v->n)
+		member(p, p->members[v->first]);
+	for (uint32_t i = 0; lineage && i < v->n; i++)
+		threads_show(p->st.threads, member(p, p->members[v->first + i]));
+	p->shown_view = view;
+	p->shown_lineage = lineage;
+}
+
+/* And what is looked up by number: the thread of an event that was not given it, those that parameters name. Not for the next. */
+static void show_numbered(struct past *p, uint32_t i, struct thread *t)
+{
+	if (t)
+		threads_show(p->st.threads, t);
+	for (uint32_t k = first_extra(p, i); k < p->nextras && p->extras[k].event == i; k++)
+		if (p->extras[k].copy && !thread_find(p->st.threads, p->extras[k].number))
+			threads_show(p->st.threads, &p->copies[p->extras[k].copy]->t);
+	p->shown_view = UINT32_MAX;
+}
+
+static void show_fd(struct past *p, int64_t number, uint32_t fd)
+{
+	if (fd < PAST_FIRST_FD || p->nfds == sizeof p->fds_numbers / sizeof p->fds_numbers[0] || fdtable_node(p->fds, number))
+		return;
+	if (fdtable_put(&p->pool, p->fds, number, p->recs[fd]))
+		p->fds_numbers[p->nfds++] = number;
+}
+
 static void show_fds(struct past *p, uint32_t i, struct thread *t)
 {
 	bool own = true;
@@ -75,6 +84,8 @@ static void show_fds(struct past *p, uint32_t i, struct thread *t)
 		fdtable_take(p->fds, p->fds_numbers[--p->nfds]);
 	if (p->flags[i] & PAST_EXTRA) {
 		for (uint32_t k = first_extra(p, i); k < p->nextras && p->extras[k].event == i; k++) {
+			if (p->extras[k].copy)
+				continue;
 			own &= p->extras[k].number != p->fdnum[i];
 			show_fd(p, p->extras[k].number, p->extras[k].fd);
 		}
@@ -105,15 +116,28 @@ static void show_side(struct past *p, const struct past_side *side, struct evt *
 
 static void show_block(struct past *p, uint64_t at, struct evt *e)
 {
-	struct scap_rec rec;
+	uint16_t cpu;
+	const struct event_hdr *h = scap_event_header(p->image.mem + at, &cpu);
+	const struct shape *shape = scap_shape(h->type);
+	const uint8_t *lens = (const uint8_t *)(h + 1), *value = lens + h->nparams * (shape->wide ? 4u : 2u);
+	uint32_t n = h->nparams < shape->nparams ? h->nparams : shape->nparams;
 
-	scap_event_again(p->image.mem + at, &rec);
-	e->h.ts = rec.ts;
-	e->h.tid = rec.tid;
-	e->h.code = rec.code;
-	e->h.cpu = rec.cpu;
-	e->h.nparams = rec.nparams;
-	memcpy(e->param, rec.param, rec.nparams * sizeof e->param[0]);
+	e->h.ts = h->ts;
+	e->h.tid = (int64_t)h->tid;
+	e->h.code = h->type;
+	e->h.cpu = cpu;
+	e->h.nparams = n;
+	/* all fits, or it would not have been read */
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t len = 0;
+
+		if (shape->wide)
+			memcpy(&len, lens + 4 * i, 4);
+		else
+			memcpy(&len, lens + 2 * i, 2);
+		e->param[i] = (struct param){ value, param_good(value, len, shape->want[i]) ? len : 0 };
+		value += len;
+	}
 }
 
 static uint64_t first_ts(const struct past *p, uint32_t i)
@@ -160,6 +184,8 @@ void past_show(struct past *p, uint32_t i, uint32_t wants)
 	show_threads(p, p->view[i], wants & SHOW_LINEAGE);
 	t = p->view[i] ? &p->copies[p->members[p->views[p->view[i]].first].copy]->t : NULL;
 	e->thread = flags & PAST_HAS_THREAD ? t : NULL;
+	if ((t && !e->thread) || flags & PAST_THREADS)
+		show_numbered(p, i, t);
 	if (!t)
 		return;
 	t->last_fd = e->fdnum;
@@ -172,5 +198,6 @@ uint64_t past_ts(const struct past *p, uint32_t i)
 {
 	if (p->flags[i] & PAST_SIDE)
 		return ((const struct past_side *)(uintptr_t)p->at[i])->ts;
-	return scap_event_ts(p->image.mem + p->at[i]);
+	uint16_t cpu;
+	return scap_event_header(p->image.mem + p->at[i], &cpu)->ts;
 }

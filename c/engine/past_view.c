@@ -44,7 +44,7 @@ static bool same(const struct past_copy *c, const struct thread *t)
 	return c->t.gen == t->gen && c->t.ptid == t->ptid && c->in_group == (t->group != NULL);
 }
 
-static uint32_t copy_of(struct past *p, struct thread *t)
+uint32_t past_copy_of(struct past *p, struct thread *t)
 {
 	struct past_copy *c;
 	uint32_t image;
@@ -138,7 +138,7 @@ uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t)
 	for (uint32_t i = 0; i < c.n; i++) {
 		struct thread *leader = thread_main(st->threads, c.t[i]);
 
-		members[i] = (struct past_member){ copy_of(p, c.t[i]), leader ? copy_of(p, leader) : 0 };
+		members[i] = (struct past_member){ past_copy_of(p, c.t[i]), leader ? past_copy_of(p, leader) : 0 };
 		if (!members[i].copy || (leader && !members[i].leader))
 			return 0;
 	}

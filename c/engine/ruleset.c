@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include "../array.h"
 #include "gate.h"
+#include "getters.h"
 #include "ruleset.h"
 
 #define RULESET_MAX_BYTES ((size_t)1 << 30)
@@ -462,10 +463,12 @@ uint32_t expr_needs(const struct expr *x)
 	uint32_t needs = 0;
 
 	if (x->kind == EXPR_FIELD) {
-		uint32_t scope = x->def->info.scope;
+		uint32_t scope = x->def->info.scope, flags = x->def->info.flags;
 
-		return (x->def->info.flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER)) |
-		       (scope == SCOPE_LINEAGE ? NEEDS_LINEAGE : scope == SCOPE_STATEFUL ? FIELD_REPLAY : 0);
+		if (x->def->get == get_evt_arg && !evt_arg_looks_up(&x->arg))
+			flags &= ~(uint32_t)FIELD_BY_NUMBER;
+		return (flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER)) |
+		       (scope == SCOPE_LINEAGE ? NEEDS_LINEAGE : scope == SCOPE_STATEFUL ? NEEDS_ORDER : 0);
 	}
 	for (uint32_t i = 0; i < x->ninputs; i++)
 		needs |= expr_needs(x->inputs[i]);

@@ -121,8 +121,11 @@ void ruleset_forget(struct ruleset *rs);
 
 /* What remembers something from event to event forgets it: another pass over the same events begins. */
 void ruleset_restart(struct ruleset *rs);
-/* FIELD_REPLAY, FIELD_TABLES, FIELD_BY_NUMBER and NEEDS_LINEAGE: what it takes to read this of an event long past. */
-enum { NEEDS_LINEAGE = 1 };
+/* FIELD_REPLAY, FIELD_TABLES, FIELD_BY_NUMBER and these: what it takes to read this of an event long past. */
+enum {
+	NEEDS_LINEAGE = 1,
+	NEEDS_ORDER = 2,		/* each event that it is read of, one after the other */
+};
 uint32_t expr_needs(const struct expr *x);
 uint32_t leaf_needs(const struct ruleset *rs, uint32_t leaf);
 uint32_t output_needs(const struct ruleset *rs, uint32_t output);

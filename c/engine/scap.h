@@ -77,9 +77,8 @@ struct scap *scap_open_copied(const char *path, const struct engine_limits *limi
 			      struct stream_copy *copy, struct err *err);
 /* Where in its (uncompressed) bytes the block of the last event begins. */
 uint64_t scap_event_at(const struct scap *s);
-/* Reads an event again from its block, if scap_next() did so once and it was not SCAP_CONVERTED. */
-void scap_event_again(const uint8_t *block, struct scap_rec *rec);
-uint64_t scap_event_ts(const uint8_t *block);			/* of such a one */
+/* The event in a block that scap_next() has read, if it was not SCAP_CONVERTED; lengths and values of its parameters follow. */
+const struct event_hdr *scap_event_header(const uint8_t *block, uint16_t *cpu);
 /* A capture in memory that outlives it: for fuzzers and tests. */
 struct scap *scap_open_memory(const void *data, size_t len, const struct engine_limits *limits,
 			      const struct scap_sink *sink, struct err *err);

@@ -371,32 +371,13 @@ static int event_read(struct scap *s, const struct block *b, struct scap_rec *re
 	return event_decode(s, b, p + BLOCK_HEAD, b->len - BLOCK_FRAME, form, rec);
 }
 
-static const struct event_hdr *header_of(const uint8_t *block)
+const struct event_hdr *scap_event_header(const uint8_t *block, uint16_t *cpu)
 {
 	uint32_t code;
 
 	memcpy(&code, block, sizeof code);
+	memcpy(cpu, block + BLOCK_HEAD, sizeof *cpu);
 	return (const void *)(block + BLOCK_HEAD + (block_find(code)->version & EVF_FLAGS ? 6 : 2));
-}
-
-uint64_t scap_event_ts(const uint8_t *block)
-{
-	return header_of(block)->ts;
-}
-
-void scap_event_again(const uint8_t *block, struct scap_rec *rec)
-{
-	const struct event_hdr *h = header_of(block);
-	const struct shape *shape;
-
-	memcpy(&rec->cpu, block + BLOCK_HEAD, 2);
-	rec->flags = 0;
-	rec->ts = h->ts;
-	rec->tid = (int64_t)h->tid;
-	rec->code = h->type;
-	shape = scap_shape(rec->code);
-	params_find(rec, (const uint8_t *)(h + 1), h->nparams, h->len - (uint32_t)sizeof *h, shape->wide, NULL);
-	params_check(rec, shape);
 }
 
 int scap_next(struct scap *s, struct scap_rec *rec)
