@@ -274,6 +274,9 @@ void ruleset_gate_cost(const struct ruleset *rs, uint32_t entry, struct gate_cos
 
 /* 1 or 0. The one call that generated predicates make. */
 int leaf(const struct evt *e, int id);
+/* No event of that code has what the leaf compares, so it never holds there. may_lack: false: of no code is that known. */
+bool leaf_may_lack(const struct ruleset *rs, int32_t id);
+bool leaf_lacks(const struct ruleset *rs, int32_t id, uint32_t code);
 /* After leaf(): the value that it compared, on its left side (0) or of the expression on its right (1). 1, or 0: missing;
  * -ENOENT: there is no such side. Several values are a list. */
 int leaf_operand(const struct evt *e, int id, int side, struct value *v);

@@ -100,6 +100,8 @@ static inline int value_composed(struct value *v, const struct compose *c)
 void param_text(const struct evt *e, uint32_t i, struct compose *plain, struct compose *resolved);
 /* Does an argument of evt.arg name a parameter whose text has descriptors or threads in it? */
 bool evt_arg_looks_up(const struct field_arg *arg);
+/* May events of that code have evt.abspath? */
+bool evt_abspath_has(uint32_t code);
 /* Its typed value, for evt.rawarg. 0: missing. */
 int param_value(const struct evt *e, uint32_t i, struct value *v);
 /* Steps over the selector of a PT_DYN to the alternative it names. NULL: there is none. */

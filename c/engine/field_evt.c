@@ -641,6 +641,19 @@ static int value_joined(const struct evt *e, struct value *v, struct str base, s
 	return buf && value_str(v, path_join(buf, base, path));
 }
 
+static const struct abspath_row *abspath_row(uint32_t code)
+{
+	for (uint32_t i = 0; i < sizeof abspath_rows / sizeof abspath_rows[0]; i++)
+		if (abspath_rows[i].code == code)
+			return &abspath_rows[i];
+	return NULL;
+}
+
+bool evt_abspath_has(uint32_t code)
+{
+	return code == EV_SYSCALL_OPEN_BY_HANDLE_AT_X || abspath_row(code);
+}
+
 /*
  * In the reference, reading this field leaves the directory behind as the event's descriptor, and the fields that an
  * alert shows after it speak of the directory. Its alerts are what people compare ours with, so ours do the same;
@@ -651,7 +664,7 @@ int get_evt_abspath(const struct field_ctx *c, struct value *v)
 	enum { AT_CWD = -100 };
 	const struct evt *e = c->e;
 	const struct thread *thread = evt_thread(e);
-	const struct abspath_row *row = abspath_rows, *end = row + sizeof abspath_rows / sizeof abspath_rows[0];
+	const struct abspath_row *row = abspath_row(e->h.code);
 	bool dst = c->arg && c->arg->given && c->arg->ref == ABSPATH_DST;
 	struct compose dir = { .arena = e->scratch };
 	int64_t dirfd;
@@ -660,9 +673,7 @@ int get_evt_abspath(const struct field_ctx *c, struct value *v)
 		return 0;
 	if (e->h.code == EV_SYSCALL_OPEN_BY_HANDLE_AT_X)
 		return param_int_or(e, 0, 0) > 0 && value_joined(e, v, STR(""), param_str(e, 3));
-	while (row < end && row->code != e->h.code)
-		row++;
-	if (row == end)
+	if (!row)
 		return 0;
 	struct str path = param_str(e, dst ? row->dst_path : row->path);
 	if (!path.p || !param_int(e, dst ? row->dst_dirfd : row->dirfd, &dirfd))

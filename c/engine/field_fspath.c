@@ -62,6 +62,13 @@ static const struct fspath_row *row_of(uint32_t code)
 	return NULL;
 }
 
+bool fspath_has(uint32_t code, uint32_t variant)
+{
+	const struct fspath_row *row = row_of(code);
+
+	return row && row->at[variant & FSPATH_WHICH];
+}
+
 /* Open calls count as successful unless they failed with exactly -1 (EPERM): as upstream has it. */
 static bool succeeded(const struct evt *e)
 {

@@ -13,6 +13,7 @@
 --   lower.decided(literal, code) -> true | false | nil
 --   lower.answers(deciders, code) -> text                       the same for codes that decide them alike
 --   lower.specialise(tree, code) -> tree | true | false         what is left to ask when the code is known
+--     All three take, as their last, how somebody else decides: may(literal) and decided(literal, code).
 --
 -- A condition can only hold for events of its set:
 --   evt.type = != in names     the codes of those names; for names that only syscalls have, the generic codes
@@ -343,9 +344,9 @@ end
 
 M.stateful = stateful
 
-local function specialise(tree, code)
+local function specialise(tree, code, decided)
   if tree.kind == "leaf" then
-    local known = M.decided(tree, code)
+    local known = decided(tree, code)
     if known == nil then
       return tree
     end
@@ -354,7 +355,7 @@ local function specialise(tree, code)
   local stop = tree.kind == "or" -- the value that decides the list
   local out, changed = { kind = tree.kind }, false
   for _, child in ipairs(tree) do
-    local special = specialise(child, code)
+    local special = specialise(child, code, decided)
     changed = changed or special ~= child
     if special == stop then
       return stop
@@ -372,34 +373,38 @@ end
 
 -- The tree (in negation normal form) with all literals that the code decides taken out: a tree, true or false. What it
 -- has in common with the tree is shared.
-M.specialise = specialise
+function M.specialise(tree, code, decided)
+  return specialise(tree, code, decided or M.decided)
+end
 
-local function add_deciders(tree, out)
+local function add_deciders(tree, out, may)
   if tree.kind == "leaf" then
-    if deciding(tree) ~= ALL then
+    if deciding(tree) ~= ALL or may and may(tree) then
       out[#out + 1] = tree
     end
     return
   end
   for _, child in ipairs(tree) do
-    add_deciders(child, out)
+    add_deciders(child, out, may)
   end
 end
 
 -- The literals that a code can decide. Trees that remember something from event to event have to be asked as a whole: none.
-function M.deciders(tree)
+-- may(literal): more of them.
+function M.deciders(tree, may)
   local out = {}
   if not stateful(tree) then
-    add_deciders(tree, out)
+    add_deciders(tree, out, may)
   end
   return out
 end
 
 -- For a list of deciders.
-function M.answers(deciders, code)
+function M.answers(deciders, code, decided)
   local out = {}
+  decided = decided or M.decided
   for i, literal in ipairs(deciders) do
-    local known = M.decided(literal, code)
+    local known = decided(literal, code)
     out[i] = known == nil and "?" or known and "1" or "0"
   end
   return table.concat(out)

@@ -77,17 +77,34 @@ local function fill_variant(anchors, variant, tree, whole_only)
   end
 end
 
+-- What decides a literal besides the names of events: that no event of the code has what it compares.
+local function lacking(rs)
+  local C = core.C
+  local function may(literal)
+    return C.leaf_may_lack(rs, literal.id)
+  end
+  local function decided(literal, code)
+    local known = lower.decided(literal, code)
+    if known == nil and C.leaf_lacks(rs, literal.id, code) then
+      return literal.neg
+    end
+    return known
+  end
+  return may, decided
+end
+
 -- Numbers variants by what is left of the tree: number(code) -> 1.., or 0: it cannot hold.
 local function numbering(spec, trees)
   if not spec.tree then
     trees[1] = true
     return function() return 1 end
   end
-  local deciders, known = lower.deciders(spec.tree), {}
+  local may, decided = lacking(spec.ruleset)
+  local deciders, known = lower.deciders(spec.tree, may), {}
   return function(code)
-    local key = lower.answers(deciders, code)
+    local key = lower.answers(deciders, code, decided)
     if not known[key] then
-      local left = lower.specialise(spec.tree, code)
+      local left = lower.specialise(spec.tree, code, decided)
       if spec.remembers then
         left = spec.tree
       elseif left and #trees == MAX_VARIANTS - 1 then
