@@ -6,6 +6,7 @@
 struct fds {
 	uint32_t max_per_table;
 	uint64_t last_gen, live, overflow;
+	uint64_t std_changes;
 	struct fd_pool pool;
 	struct fd_rec *dead;
 };
@@ -132,6 +133,7 @@ bool fdtable_writable(struct fds *f, struct fdtable **t)
 	if (fdtable_settle(f, t))
 		return true;
 	f->overflow += fdtable_count(*t);
+	f->std_changes++;
 	fdtable_drop(f, *t);
 	*t = NULL;
 	return false;
@@ -142,6 +144,7 @@ static struct fd_rec *put(struct fds *f, struct fdtable **t, int64_t fd, struct 
 {
 	struct fd_node *node;
 
+	f->std_changes += fd < 3;
 	if (fd < 0)
 		goto drop;
 	if (!rec) {
@@ -176,8 +179,14 @@ struct fd_rec *fd_alias(struct fds *f, struct fdtable **t, int64_t fd, struct fd
 
 void fd_remove(struct fds *f, struct fdtable **t, int64_t fd)
 {
+	f->std_changes += fd < 3;
 	if (fdtable_get(*t, fd) && fdtable_writable(f, t))
 		fd_rec_drop(f, fdtable_take(*t, fd));
+}
+
+uint64_t fds_std_changes(const struct fds *f)
+{
+	return f->std_changes;
 }
 
 uint64_t fds_overflow(const struct fds *f)

@@ -118,6 +118,8 @@ struct fd_rec *fd_alias(struct fds *f, struct fdtable **t, int64_t fd, struct fd
 void fd_remove(struct fds *f, struct fdtable **t, int64_t fd);
 struct fd_rec *fd_rec_ref(struct fd_rec *rec);
 void fd_rec_drop(struct fds *f, struct fd_rec *rec);		/* NULL allowed */
+/* Changes whenever a number below 3 gets another record, or none, in any table that stays where it is. */
+uint64_t fds_std_changes(const struct fds *f);
 uint64_t fds_overflow(const struct fds *f);
 uint64_t fds_live(const struct fds *f);				/* records alive */
 uint64_t fds_bytes(const struct fds *f);			/* of records and tables */

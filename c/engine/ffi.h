@@ -143,6 +143,10 @@ enum field_flags {
 	FIELD_REPLAY = 65536,		/* counts, or whole tables: only a replay up to the event can tell */
 	FIELD_TABLES = 131072,		/* users, groups, containers, interfaces, the machine */
 	FIELD_BY_NUMBER = 262144,	/* descriptors and threads that parameters name by number */
+	FIELD_STD = 2097152,		/* descriptors 0 to 2 of the thread */
+	/* scope EVENT, but what is remembered decides it alone: */
+	FIELD_OF_THREAD = 524288,	/* of the thread and those around it */
+	FIELD_OF_BOTH = 1048576,	/* of them and the descriptor's record */
 };
 
 struct field_info {
@@ -277,6 +281,8 @@ int leaf(const struct evt *e, int id);
 /* No event of that code has what the leaf compares, so it never holds there. may_lack: false: of no code is that known. */
 bool leaf_may_lack(const struct ruleset *rs, int32_t id);
 bool leaf_lacks(const struct ruleset *rs, int32_t id, uint32_t code);
+/* What answers it once an event is remembered: PAST_*. */
+uint32_t leaf_part(const struct ruleset *rs, int32_t id);
 /* After leaf(): the value that it compared, on its left side (0) or of the expression on its right (1). 1, or 0: missing;
  * -ENOENT: there is no such side. Several values are a list. */
 int leaf_operand(const struct evt *e, int id, int side, struct value *v);
@@ -475,9 +481,9 @@ void past_facts(const struct past *p, struct past_facts *f);
 uint32_t past_types(void);
 uint32_t past_type(uint32_t code, uint32_t sc);
 
-/* Programs as the gate has them: what only the thread and those around it answer (scopes SELF and LINEAGE), what only the
- * descriptor does, and all of it. n 0: nothing is asked. exact: the first two together say the same as all of it. */
-enum past_part { PAST_PROCESS, PAST_DESCRIPTOR, PAST_WHOLE, PAST_PARTS };
+/* Programs as the gate has them: what only the thread and those around it answer, what only the descriptor does, what the two
+ * do together, and all of it. n 0: nothing is asked. exact: the first three together say the same as all of it. */
+enum past_part { PAST_PROCESS, PAST_DESCRIPTOR, PAST_BOTH, PAST_WHOLE, PAST_PARTS };
 struct past_variant {
 	const struct gate_step *steps[PAST_PARTS];
 	uint32_t n[PAST_PARTS];

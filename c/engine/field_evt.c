@@ -524,6 +524,9 @@ static bool connects(uint32_t code)
 static bool counts_as(const struct evt *e, uint32_t what)
 {
 	const struct fd_rec *fd = e->fd;
+
+	if (what == ERRORS_ALL)
+		return true;
 	bool file = fd ? fd_is_file(fd) || fd_is_dir(fd) : opens_file(e->h.code);
 	bool net = fd ? is_socket(fd) : connects(e->h.code);
 	bool memory = e->info->kind == CAT_MEMORY;

@@ -45,6 +45,7 @@ enum { PAST_COLUMNS = 6 };
 struct past_copy {			/* of a thread, between two changes */
 	struct thread t;
 	struct thread_group group;
+	uint32_t alive;			/* in its group */
 	bool in_group;
 };
 
@@ -54,6 +55,7 @@ struct past_member {			/* numbers of copies; 0: none */
 
 struct past_view {
 	uint32_t first, n;		/* in `members`; the thread itself first */
+	uint32_t std_seen[3], std[3];	/* records of descriptors 0 to 2: serials (past_rec.c), and as in the column fd */
 	bool partial;			/* not all threads that LINEAGE fields may reach */
 };
 
@@ -165,7 +167,7 @@ void past_settle(struct past *p);
 
 /* ---- past_show.c: the remembered event i (its evt.num - 1) as p->evt */
 
-enum { SHOW_LINEAGE = 1, SHOW_FDS = 2 };	/* what fields may want besides thread and descriptor */
+enum { SHOW_LINEAGE = 1, SHOW_FDS = 2, SHOW_STD = 4 };	/* what fields may want besides thread and descriptor */
 
 /* For whom: before the first, and whenever past_read() went on since. */
 void past_show_to(struct past *p, struct ruleset *rules);

@@ -21,6 +21,11 @@ struct memo {
 	uint32_t n;
 };
 
+struct pairs {				/* answers by view and record */
+	uint64_t *slots;		/* view, record, and in the lowest bit the answer; 0: free */
+	uint32_t n, cap;
+};
+
 struct set {
 	uint32_t *words;
 	uint32_t n;
@@ -37,6 +42,7 @@ struct past_pass {
 	uint32_t file;
 	bool only_late;				/* the replay is for those */
 	struct memo (*memos)[2];		/* by variant: PAST_PROCESS by view, PAST_DESCRIPTOR by record */
+	struct pairs *pairs;			/* by variant */
 	struct set found, late;
 	void **rows;				/* of the tally, by view or record; NULL: not kept */
 	enum past_part rows_by;			/* PAST_WHOLE: by nothing */
@@ -123,6 +129,63 @@ static bool ask_memo(struct past_pass *pass, uint32_t variant, enum past_part pa
 	return *answer == YES;
 }
 
+enum { MOST_PAIRS = 1 << 22, PAIR_BITS = 31 };
+
+static uint64_t *pair_slot(const struct pairs *s, uint64_t key)
+{
+	uint32_t i = (uint32_t)hash_u64(key) & (s->cap - 1);
+
+	while (s->slots[i] && s->slots[i] >> 1 != key)
+		i = (i + 1) & (s->cap - 1);
+	return &s->slots[i];
+}
+
+/* Makes room for one more. false: there is none, or there are enough. */
+static bool pairs_room(struct pairs *s)
+{
+	struct pairs bigger = { .n = s->n, .cap = s->cap ? s->cap * 2 : 4096 };
+
+	if (s->n < s->cap / 2)
+		return true;
+	if (bigger.cap > MOST_PAIRS || !(bigger.slots = calloc(bigger.cap, sizeof *bigger.slots)))
+		return false;
+	for (uint32_t i = 0; i < s->cap; i++)
+		if (s->slots[i])
+			*pair_slot(&bigger, s->slots[i] >> 1) = s->slots[i];
+	free(s->slots);
+	*s = bigger;
+	return true;
+}
+
+/* The part that depends on both. */
+static bool ask_pair(struct past_pass *pass, uint32_t variant, uint32_t i, uint32_t view, uint32_t fd)
+{
+	const struct past_variant *v = &pass->q.variants[variant];
+	struct pairs *s = &pass->pairs[variant];
+	uint64_t key = (uint64_t)view << PAIR_BITS | fd, refused, *slot;
+	bool yes;
+
+	if (view >> PAIR_BITS || fd >> PAIR_BITS || !pairs_room(s))
+		return shown_and_asked(pass, v, PAST_BOTH, i);
+	slot = pair_slot(s, key);
+	if (*slot)
+		return *slot & 1;
+	refused = pass->p->scratch.refused;
+	yes = shown_and_asked(pass, v, PAST_BOTH, i);
+	if (pass->p->scratch.refused == refused) {
+		*slot = key << 1 | yes;
+		s->n++;
+	}
+	return yes;
+}
+
+static int judge_whole(struct past_pass *pass, uint32_t variant, uint32_t i)
+{
+	if (pass->needs & FIELD_BY_NUMBER && pass->p->flags[i] & PAST_PARTIAL)
+		return LATE;
+	return shown_and_asked(pass, &pass->q.variants[variant], PAST_WHOLE, i);
+}
+
 /* 1, 0 or LATE: does the remembered event fulfil the variant? */
 static inline int judge(struct past_pass *pass, uint32_t variant, uint32_t i)
 {
@@ -136,21 +199,15 @@ static inline int judge(struct past_pass *pass, uint32_t variant, uint32_t i)
 		return LATE;
 	if (v->n[PAST_PROCESS] && !ask_memo(pass, variant, PAST_PROCESS, i, view, p->nviews))
 		return 0;
-	if (v->n[PAST_DESCRIPTOR]) {
-		bool has_key = fd != PAST_NO_RECORD && view;
-
-		if (has_key && !ask_memo(pass, variant, PAST_DESCRIPTOR, i, fd, p->nrecs))
+	if (v->n[PAST_DESCRIPTOR] || v->n[PAST_BOTH]) {
+		if (fd == PAST_NO_RECORD || !view)
+			return judge_whole(pass, variant, i);
+		if (v->n[PAST_DESCRIPTOR] && !ask_memo(pass, variant, PAST_DESCRIPTOR, i, fd, p->nrecs))
 			return 0;
-		if (!has_key && pass->needs & FIELD_BY_NUMBER && p->flags[i] & PAST_PARTIAL)
-			return LATE;
-		if (!has_key && !shown_and_asked(pass, v, PAST_DESCRIPTOR, i))
+		if (v->n[PAST_BOTH] && !ask_pair(pass, variant, i, view, fd))
 			return 0;
 	}
-	if (v->exact)
-		return 1;
-	if (pass->needs & FIELD_BY_NUMBER && p->flags[i] & PAST_PARTIAL)
-		return LATE;
-	return shown_and_asked(pass, v, PAST_WHOLE, i);
+	return v->exact ? 1 : judge_whole(pass, variant, i);
 }
 
 /* What only a replay knows of it, if anything is asked of the event itself. */
@@ -441,7 +498,10 @@ struct past_pass *past_pass_new(struct past *p, const struct past_query *query, 
 {
 	struct past_pass *pass = calloc(1, sizeof *pass);
 
-	if (!pass || !(pass->memos = calloc(query->nvariants ? query->nvariants : 1, sizeof *pass->memos))) {
+	uint32_t n = query->nvariants ? query->nvariants : 1;
+
+	if (!pass || !(pass->memos = calloc(n, sizeof *pass->memos)) || !(pass->pairs = calloc(n, sizeof *pass->pairs))) {
+		free(pass ? pass->memos : NULL);
 		free(pass);
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
@@ -450,7 +510,8 @@ struct past_pass *past_pass_new(struct past *p, const struct past_query *query, 
 	pass->p = p;
 	pass->q = *query;
 	pass->needs = query_needs(query);
-	pass->wants = (pass->needs & NEEDS_LINEAGE ? SHOW_LINEAGE : 0) | (pass->needs & FIELD_BY_NUMBER ? SHOW_FDS : 0);
+	pass->wants = (pass->needs & NEEDS_LINEAGE ? SHOW_LINEAGE : 0) | (pass->needs & FIELD_BY_NUMBER ? SHOW_FDS : 0) |
+		      (pass->needs & FIELD_STD ? SHOW_STD : 0);
 	pass->way = pass->now = first_way(pass);
 	if (pass->now == PAST_MEMORY)
 		past_show_to(p, query->rules);
@@ -469,8 +530,10 @@ void past_pass_free(struct past_pass *pass)
 	for (uint32_t i = 0; i < pass->q.nvariants; i++) {
 		free(pass->memos[i][PAST_PROCESS].answers);
 		free(pass->memos[i][PAST_DESCRIPTOR].answers);
+		free(pass->pairs[i].slots);
 	}
 	free(pass->memos);
+	free(pass->pairs);
 	free(pass->rows);
 	free(pass->found.words);
 	free(pass->late.words);

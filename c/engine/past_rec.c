@@ -29,7 +29,7 @@ struct past_recs {
 	uint32_t nslots;		/* a power of two */
 	uint32_t *serials;
 	uint32_t nserials, serials_cap;
-	uint32_t settled, settled_extras;
+	uint32_t settled, settled_extras, settled_views;
 	struct waiting ring[DEPTH];
 	uint32_t pushed, looked, done;	/* into the ring, slots looked at, out of it */
 };
@@ -195,6 +195,13 @@ uint32_t past_rec_of(struct past *p, struct fd_rec *rec)
 	return rec->past = r->nserials++;
 }
 
+static void settle_views(struct past *p, struct past_recs *r)
+{
+	for (; r->settled_views < p->nviews; r->settled_views++)
+		for (uint32_t k = 0; k < 3; k++)
+			p->views[r->settled_views].std[k] = r->serials[p->views[r->settled_views].std_seen[k]];
+}
+
 void past_settle(struct past *p)
 {
 	struct past_recs *r = p->by_hash;
@@ -212,6 +219,7 @@ void past_settle(struct past *p)
 		p->fd[r->settled] = r->serials[p->fd[r->settled]];
 	for (; r->settled_extras < p->nextras; r->settled_extras++)
 		p->extras[r->settled_extras].fd = r->serials[p->extras[r->settled_extras].fd];
+	settle_views(p, r);
 }
 
 /* ------------------------------------------------------------------ life */

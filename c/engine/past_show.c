@@ -21,6 +21,7 @@ static struct thread *member(struct past *p, struct past_member m)
 	struct past_copy *c = p->copies[m.copy];
 
 	c->group.first = m.leader ? &p->copies[m.leader]->t : NULL;
+	c->group.alive = m.leader ? p->copies[m.leader]->alive : c->alive;
 	c->t.group = c->in_group ? &c->group : NULL;
 	return &c->t;
 }
@@ -75,7 +76,14 @@ static void show_fd(struct past *p, int64_t number, uint32_t fd)
 		p->fds_numbers[p->nfds++] = number;
 }
 
-static void show_fds(struct past *p, uint32_t i, struct thread *t)
+/* Descriptors 0 to 2, as far as nothing better is known of them. */
+static void show_std(struct past *p, const struct past_view *view)
+{
+	for (uint32_t fd = 0; fd < 3; fd++)
+		show_fd(p, fd, view->std[fd]);
+}
+
+static void show_fds(struct past *p, uint32_t i, struct thread *t, bool std)
 {
 	bool own = true;
 	struct thread *holder;
@@ -92,6 +100,8 @@ static void show_fds(struct past *p, uint32_t i, struct thread *t)
 	}
 	if (own && p->fdnum[i] >= 0)
 		show_fd(p, p->fdnum[i], p->fd[i]);
+	if (std)
+		show_std(p, &p->views[p->view[i]]);
 	holder = t->flags & THREAD_CLONE_FILES ? thread_main(p->st.threads, t) : t;
 	if (holder)
 		holder->fds = p->fds;
@@ -190,8 +200,8 @@ void past_show(struct past *p, uint32_t i, uint32_t wants)
 		return;
 	t->last_fd = e->fdnum;
 	t->fds = NULL;
-	if (wants & SHOW_FDS || p->fd[i] == PAST_NO_RECORD)
-		show_fds(p, i, t);
+	if (wants & (SHOW_FDS | SHOW_STD) || p->fd[i] == PAST_NO_RECORD)
+		show_fds(p, i, t, wants & SHOW_STD);
 }
 
 uint64_t past_ts(const struct past *p, uint32_t i)

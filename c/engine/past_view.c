@@ -2,8 +2,9 @@
 /*
  * What an event sees of threads, copied.
  *
- * A thread's copy holds while its gen and its parent's number stay (gen covers all fields of scope self). Its view holds
- * while no thread at all changes; after that the threads that it consists of are looked up anew, and mostly are the same.
+ * A thread's copy holds while its gen and its parent's number stay (gen covers all fields of scope self). Its view, which has its
+ * descriptors 0 to 2 as well, holds while no thread at all changes, and no such descriptor; after that what it consists of is
+ * looked up anew, and mostly is the same.
  */
 #include "../array.h"
 #include "past.h"
@@ -41,7 +42,10 @@ static uint32_t image_of(struct past *p, struct image *from)
 
 static bool same(const struct past_copy *c, const struct thread *t)
 {
-	return c->t.gen == t->gen && c->t.ptid == t->ptid && c->in_group == (t->group != NULL);
+	return c->t.gen == t->gen && c->t.ptid == t->ptid && c->in_group == (t->group != NULL) &&
+	       ((c->t.flags ^ t->flags) & THREAD_DEAD) == 0 &&
+	       /* of a group only the main thread's copy tells how many there are: else each new thread made new ones of all */
+	       (c->alive == thread_group_alive(t) || !thread_is_main(t));
 }
 
 uint32_t past_copy_of(struct past *p, struct thread *t)
@@ -54,7 +58,7 @@ uint32_t past_copy_of(struct past *p, struct thread *t)
 	if (!array_room(&p->copies, p->ncopies, &p->copies_cap, sizeof *p->copies) || !(image = image_of(p, t->image)) ||
 	    !(c = room_get(&p->pieces, sizeof *c)))
 		return 0;
-	*c = (struct past_copy){ .t = *t, .in_group = t->group };
+	*c = (struct past_copy){ .t = *t, .in_group = t->group, .alive = thread_group_alive(t) };
 	c->t.image = p->images[image];
 	c->t.cwd = t->cwd ? text_copy(p, t->cwd) : NULL;
 	c->t.root = t->root ? text_copy(p, t->root) : NULL;
@@ -102,30 +106,48 @@ static void circle_fill(struct circle *c, const struct threads *threads, struct 
 		circle_add(c, thread_main(threads, c->t[i]));
 }
 
-static uint32_t view_add(struct past *p, const struct past_member *members, uint32_t n, bool partial)
+/* Its first three descriptors. false: out of memory. */
+static bool std_of(struct past *p, const struct thread *t, uint32_t std[3])
 {
-	for (uint32_t i = 0; i < n; i++) {
+	const struct fdtable *fds = thread_fds(engine_state(p->eng)->threads, t);
+
+	for (int64_t fd = 0; fd < 3; fd++) {
+		struct fd_rec *rec = fdtable_get(fds, fd);
+
+		std[fd] = rec ? past_rec_of(p, rec) : PAST_NO_RECORD;
+		if (rec && !std[fd])
+			return false;
+	}
+	return true;
+}
+
+static uint32_t view_add(struct past *p, const struct past_view *view, const struct past_member *members)
+{
+	for (uint32_t i = 0; i < view->n; i++) {
 		if (!array_room(&p->members, p->nmembers, &p->members_cap, sizeof *p->members))
 			return 0;
 		p->members[p->nmembers++] = members[i];
 	}
 	if (!array_room(&p->views, p->nviews, &p->views_cap, sizeof *p->views))
 		return 0;
-	p->views[p->nviews] = (struct past_view){ p->nmembers - n, n, partial };
+	p->views[p->nviews] = *view;
+	p->views[p->nviews].first = p->nmembers - view->n;
 	return p->nviews++;
 }
 
-static bool view_is(const struct past *p, uint32_t view, const struct past_member *members, uint32_t n, bool partial)
+static bool view_is(const struct past *p, uint32_t view, const struct past_view *now, const struct past_member *members)
 {
 	const struct past_view *v = &p->views[view];
 
-	return view && v->n == n && v->partial == partial && memcmp(p->members + v->first, members, n * sizeof *members) == 0;
+	return view && v->n == now->n && v->partial == now->partial && memcmp(v->std_seen, now->std_seen, sizeof v->std_seen) == 0 &&
+	       memcmp(p->members + v->first, members, v->n * sizeof *members) == 0;
 }
 
 uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t)
 {
 	struct past_member members[MOST_MEMBERS];
-	uint64_t changes = threads_changes(st->threads);
+	struct past_view view;
+	uint64_t changes = threads_changes(st->threads) + fds_std_changes(st->fds);
 	struct circle c;
 
 	if (!t)
@@ -142,8 +164,11 @@ uint32_t past_view_of(struct past *p, const struct state *st, struct thread *t)
 		if (!members[i].copy || (leader && !members[i].leader))
 			return 0;
 	}
-	if (!view_is(p, t->past_view, members, c.n, c.partial))
-		t->past_view = view_add(p, members, c.n, c.partial);
+	view = (struct past_view){ .n = c.n, .partial = c.partial };
+	if (!std_of(p, t, view.std_seen))
+		return 0;
+	if (!view_is(p, t->past_view, &view, members))
+		t->past_view = view_add(p, &view, members);
 	t->past_changes = changes;
 	return t->past_view;
 }

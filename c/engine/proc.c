@@ -380,6 +380,7 @@ void thread_remove(struct threads *t, int64_t tid)
 		return;
 	}
 	thread_kill(thread);
+	t->changes++;
 	if (thread->child)
 		reparent(t, thread);
 

@@ -467,7 +467,7 @@ uint32_t expr_needs(const struct expr *x)
 
 		if (x->def->get == get_evt_arg && !evt_arg_looks_up(&x->arg))
 			flags &= ~(uint32_t)FIELD_BY_NUMBER;
-		return (flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER)) |
+		return (flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER | FIELD_STD)) |
 		       (scope == SCOPE_LINEAGE ? NEEDS_LINEAGE : scope == SCOPE_STATEFUL ? NEEDS_ORDER : 0);
 	}
 	for (uint32_t i = 0; i < x->ninputs; i++)
@@ -480,6 +480,45 @@ uint32_t leaf_needs(const struct ruleset *rs, uint32_t leaf)
 	const struct leaf *l = rs->leaves[leaf];
 
 	return expr_needs(l->expr) | (l->rhs ? expr_needs(l->rhs) : 0);
+}
+
+static uint32_t field_part(const struct field_info *info)
+{
+	switch (info->scope) {
+	case SCOPE_SELF:
+	case SCOPE_LINEAGE:
+		return PAST_PROCESS;
+	case SCOPE_FD:
+		return PAST_DESCRIPTOR;
+	case SCOPE_EVENT:
+		return info->flags & FIELD_OF_THREAD ? PAST_PROCESS : info->flags & FIELD_OF_BOTH ? PAST_BOTH : PAST_WHOLE;
+	}
+	return PAST_WHOLE;
+}
+
+static uint32_t parts_join(uint32_t a, uint32_t b)
+{
+	return a == b || b == PAST_PARTS ? a : a == PAST_PARTS ? b : a == PAST_WHOLE || b == PAST_WHOLE ? PAST_WHOLE : PAST_BOTH;
+}
+
+/* PAST_PARTS: of a constant. */
+static uint32_t expr_part(const struct expr *x)
+{
+	uint32_t part = PAST_PARTS;
+
+	if (x->kind == EXPR_FIELD)
+		return field_part(&x->def->info);
+	for (uint32_t i = 0; i < x->ninputs; i++)
+		part = parts_join(part, expr_part(x->inputs[i]));
+	return part;
+}
+
+uint32_t leaf_part(const struct ruleset *rs, int32_t id)
+{
+	const struct leaf *l = rs->leaves[id];
+	uint32_t part = parts_join(expr_part(l->expr), l->rhs ? expr_part(l->rhs) : PAST_PARTS);
+
+	return part == PAST_PARTS ? PAST_WHOLE : part;
 }
 
 uint32_t output_needs(const struct ruleset *rs, uint32_t output)

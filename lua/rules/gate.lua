@@ -5,7 +5,7 @@
 --                                     `number`; returns ruleset_gate_hits()
 --   gate.holds(rs, program)           a predicate: function(evt) that runs a program of C
 --   gate.parts(tree) -> process, descriptor, rest     what a tree cannot do without, of each scope: a tree, or true
---   gate.project(tree, wanted)        the necessary condition of the literals with wanted(scope): a tree, or true
+--   gate.project(tree, wanted)        the necessary condition of the literals with wanted(scope, literal): a tree, or true
 --   gate.steps(tree)                  its program: struct gate_step[?], how many
 --
 -- A tree in negation normal form is projected to some scopes: literals of others become true. For each event code it is
@@ -22,7 +22,7 @@ local M = {}
 -- The necessary condition of the literals whose scope is wanted: a tree, or true.
 local function project(tree, wanted)
   if tree.kind == "leaf" then
-    return wanted(tree.scope) and tree or true
+    return wanted(tree.scope, tree) and tree or true
   end
   local out = { kind = tree.kind }
   for _, child in ipairs(tree) do

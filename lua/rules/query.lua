@@ -9,8 +9,8 @@
 --   Returns a struct past_query; keep what it returns second as long as the query is used.
 --
 -- What an event's type decides is decided here: for types that decide it alike there is one variant, with what is left to ask.
--- Of that the part that only the thread (and those around it) answers, and the one that only the descriptor does, are asked
--- once for each; if the two together say all, nothing is asked of single events at all.
+-- Of that the part that only the thread (and those around it) answers, the one that only the descriptor does, and what takes both
+-- are asked once for each; if they say all, nothing is asked of single events at all.
 local core = require "core"
 local gate = require "rules.gate"
 local lower = require "rules.lower"
@@ -20,18 +20,10 @@ local M = {}
 
 local MAX_VARIANTS = 255
 
-local function is_process(scope)
-  return scope == core.C.SCOPE_SELF or scope == core.C.SCOPE_LINEAGE
-end
-
-local function is_descriptor(scope)
-  return scope == core.C.SCOPE_FD
-end
-
--- Do all literals have such a scope?
+-- Do all literals come from such a part?
 local function pure(tree, wanted)
   if tree.kind == "leaf" then
-    return wanted(tree.scope)
+    return wanted(nil, tree)
   end
   for _, child in ipairs(tree) do
     if not pure(child, wanted) then
@@ -41,15 +33,29 @@ local function pure(tree, wanted)
   return true
 end
 
--- Is the tree the "and" of its two projections?
-local function splits(tree)
-  if pure(tree, is_process) or pure(tree, is_descriptor) then
+-- wanted() for project() and pure(): literals that the thread, the descriptor, either or both together answer.
+local function parts_of(rs)
+  local C = core.C
+  local function part(literal)
+    literal.part = literal.part or tonumber(C.leaf_part(rs, literal.id))
+    return literal.part
+  end
+  return {
+    process = function(_, literal) return part(literal) == C.PAST_PROCESS end,
+    descriptor = function(_, literal) return part(literal) == C.PAST_DESCRIPTOR end,
+    both = function(_, literal) return part(literal) ~= C.PAST_WHOLE end,
+  }
+end
+
+-- Is the tree the "and" of its projections to thread and descriptor?
+local function splits(tree, parts)
+  if pure(tree, parts.process) or pure(tree, parts.descriptor) then
     return true
   elseif tree.kind ~= "and" then
     return false
   end
   for _, child in ipairs(tree) do
-    if not pure(child, is_process) and not pure(child, is_descriptor) then
+    if not pure(child, parts.process) and not pure(child, parts.descriptor) then
       return false
     end
   end
@@ -64,17 +70,26 @@ local function add_program(anchors, variant, part, tree)
   end
 end
 
-local function fill_variant(anchors, variant, tree, whole_only)
+local function fill_variant(rs, anchors, variant, tree, whole_only)
   local C = core.C
   if tree == true then
     return
   end
   add_program(anchors, variant, C.PAST_WHOLE, tree)
-  if not whole_only then
-    add_program(anchors, variant, C.PAST_PROCESS, gate.project(tree, is_process))
-    add_program(anchors, variant, C.PAST_DESCRIPTOR, gate.project(tree, is_descriptor))
-    variant.exact = splits(tree)
+  if whole_only then
+    return
   end
+  local parts = parts_of(rs)
+  local process, descriptor = gate.project(tree, parts.process), gate.project(tree, parts.descriptor)
+  local both = gate.project(tree, parts.both)
+  add_program(anchors, variant, C.PAST_PROCESS, process)
+  add_program(anchors, variant, C.PAST_DESCRIPTOR, descriptor)
+  -- what the two say one after the other need not be asked of them together
+  local split = both ~= true and splits(both, parts)
+  if not split then
+    add_program(anchors, variant, C.PAST_BOTH, both)
+  end
+  variant.exact = pure(tree, parts.both)
 end
 
 -- What decides a literal besides the names of events: that no event of the code has what it compares.
@@ -145,7 +160,7 @@ function M.new(spec)
   set_types(types, spec, numbering(spec, trees))
   local variants = ffi.new("struct past_variant[?]", math.max(#trees, 1))
   for i, tree in ipairs(trees) do
-    fill_variant(anchors, variants[i - 1], tree, spec.remembers)
+    fill_variant(spec.ruleset, anchors, variants[i - 1], tree, spec.remembers)
   end
   local leaves = ffi.new("int32_t[?]", math.max(#(spec.leaves or {}), 1), spec.leaves or {})
   local query = ffi.new("struct past_query", {
