@@ -86,6 +86,40 @@ describe("scan", function()
     s:close()
   end)
 
+  it("answers from memory what once took a replay", function()
+    local s = open(PROCS)
+    s:find(condition(s, "evt.num > 0"))
+    for _, text in ipairs{ "proc.nthreads > 1", "proc.nchilds = 0 and evt.type = clone", "proc.stdin.type = file", "proc.stdout.name exists",
+                           "evt.deltatime > 1000", "evt.type = openat and evt.deltatime.ns < 100000", "util.cnt > 100",
+                           "evt.args contains bash", "evt.arg.fd contains etc", "evt.arg.pid exists", "evt.arg[0] contains e",
+                           "evt.rawarg.fd > 2", "fdlist.nums exists", "fd.containername contains etc", "fs.path.name contains etc",
+                           "proc.name = bash or fd.name startswith /etc", "fd.is_server = false or fd.lport > 0" } do
+      local hits = assert(s:find(condition(s, text)))
+      assert.equal("memory", hits.how, text)
+      assert.equal(0, hits.late, text)
+      assert.same(by_engine(PROCS, text), hits:list(math.huge), text)
+    end
+    s:close()
+  end)
+
+  it("does not ask events that lack what is compared", function()
+    local query, s = require("rules.query"), open(PROCS)
+    local function asked(text)
+      local cond = condition(s, text)
+      local q, n = query.new{ ruleset = cond.ruleset, tree = cond.tree, events = cond.events }, 0
+      for i = 0, core.C.past_types() - 1 do n = n + (q.types[i] > 0 and 1 or 0) end
+      return n
+    end
+    local all = asked("evt.num > 0")
+    assert.is_true(all > 300)
+    assert.is_true(asked("evt.abspath exists") < 20)
+    assert.is_true(asked("evt.arg.flags contains O_CREAT") < all / 2)
+    assert.is_true(asked("fd.name contains a") < all / 2)
+    assert.equal(all, asked("not fd.name contains a"))
+    assert.equal(all, asked("evt.args contains a"))
+    s:close()
+  end)
+
   it("subtracts hits and spreads them over time", function()
     local s = open(PROCS)
     local execs, cats = s:find(condition(s, "evt.type = execve")), s:find(condition(s, "evt.type = execve and proc.name = bash"))

@@ -69,6 +69,28 @@ static void test_again(void **state)
 	free(a.types);
 }
 
+/* What is open is kept once, however often it is opened. */
+static void test_records_once(void **state)
+{
+	static const char *const thrice[] = { "test/data/procs.scap", "test/data/procs.scap", "test/data/procs.scap" };
+	struct past_facts facts[2];
+	struct err err;
+	struct all a;
+
+	all_init(&a);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct past *p = past_new(thrice, i ? 3 : 1, NULL, 64 << 20, &err);
+
+		found(p, &a.query, PAST_FIRST);
+		past_facts(p, &facts[i]);
+		past_free(p);
+	}
+	assert_true(facts[1].events == 3 * facts[0].events);
+	assert_true(facts[0].records > 10);
+	assert_int_equal(facts[1].records, facts[0].records);
+	free(a.types);
+}
+
 static void test_in_parts(void **state)
 {
 	struct err err;
@@ -235,7 +257,7 @@ static void test_stdin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_again), cmocka_unit_test(test_in_parts), cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_again), cmocka_unit_test(test_records_once), cmocka_unit_test(test_in_parts), cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_visits), cmocka_unit_test(test_damaged), cmocka_unit_test(test_stdin),
 	};
 

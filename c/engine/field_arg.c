@@ -107,7 +107,9 @@ static void render_fd(struct rendering *r)
 		if (!rec)
 			return;
 		char protocol = fd_is_ip(rec) ? protocols[fd_shown_l4(rec)] : 0;
-		compose_fmt(r->resolved, protocol ? "<%c%c>" : "<%c>", fd_type_letter(rec), protocol);
+		char kind[] = { '<', fd_type_letter(rec), protocol ? protocol : '>', '>' };
+
+		compose_bytes(r->resolved, kind, protocol ? 4 : 3);
 		compose_str(r->resolved, rec->d.name);
 	}
 }
@@ -321,7 +323,7 @@ static void render_flags(struct rendering *r)
 		return;
 	uint32_t all = (uint32_t)v, left = all;
 
-	compose_fmt(r->plain, "%" PRIu32, all);
+	compose_int(r->plain, all);
 	for (uint32_t i = 0; table && i < table->n; i++) {
 		uint32_t bits = table->rows[i].value;
 
@@ -342,7 +344,7 @@ static void render_enum(struct rendering *r)
 
 	if (!rendering_int(r, &v))
 		return;
-	compose_fmt(r->plain, "%" PRIu32, (uint32_t)v);
+	compose_int(r->plain, (uint32_t)v);
 	for (uint32_t i = 0; table && i < table->n; i++)
 		if (table->rows[i].value == (uint32_t)v)
 			compose_name(r->resolved, table->rows[i].name);
@@ -375,7 +377,7 @@ static void render_mode(struct rendering *r)
 
 static void compose_owner(struct rendering *r, int64_t id, struct str name)
 {
-	compose_fmt(r->plain, "%" PRId32, (int32_t)id);
+	compose_int(r->plain, (int32_t)id);
 	compose_str(r->resolved, name.len ? name : STR("<NA>"));
 }
 

@@ -188,32 +188,56 @@ uint32_t json_escape(const char *s, uint32_t len, char *buf, uint32_t cap)
 
 /* ------------------------------------------------------------------ time */
 
-static void local_time(time_t sec, struct tm *tm)
+/* Events come many to a second, so each thread keeps the text of the last one: "2024-02-29 23:59:59". */
+struct second {
+	time_t sec;
+	long zone;			/* seconds off UTC, if it is local time: tests change it */
+	bool known;
+	char text[64];
+	uint32_t len, clock;		/* clock: where the time of day begins */
+};
+
+static const struct second *second_of(struct second *s, time_t sec, bool utc)
 {
-	if (!localtime_r(&sec, tm))
-		memset(tm, 0, sizeof *tm);
+	struct tm tm = { 0 };
+	int n;
+
+	if (s->known && s->sec == sec && s->zone == timezone)
+		return s;
+	if (!(utc ? gmtime_r(&sec, &tm) : localtime_r(&sec, &tm)))
+		memset(&tm, 0, sizeof tm);
+	n = snprintf(s->text, sizeof s->text, "%04d-%02d-%02d%c", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, utc ? 'T' : ' ');
+	s->clock = (uint32_t)n;
+	n = snprintf(s->text + n, sizeof s->text - s->clock, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
+	s->len = s->clock + (uint32_t)n;
+	s->sec = sec;
+	s->zone = timezone;
+	s->known = true;
+	return s;
+}
+
+static void sink_nanoseconds(struct sink *s, uint32_t part)
+{
+	char text[10] = ".";
+
+	for (uint32_t i = 9; i; i--, part /= 10)
+		text[i] = (char)('0' + part % 10);
+	sink_bytes(s, text, sizeof text);
 }
 
 uint32_t time_text(uint64_t ns, int form, char *buf, uint32_t cap)
 {
+	static _Thread_local struct second seconds[2];
+	bool utc = form == TIME_ISO || form == TIME_ISO_Z, date = utc || form == TIME_DATE || form == TIME_DATE_NS;
+	const struct second *second = second_of(&seconds[utc], (time_t)(ns / 1000000000u), utc);
+	uint32_t from = date ? 0 : second->clock;
 	struct sink s = { buf, cap, 0 };
-	time_t sec = (time_t)(ns / 1000000000u);
-	unsigned part = (unsigned)(ns % 1000000000u);
-	struct tm tm = { 0 };
 
-	if (form == TIME_ISO || form == TIME_ISO_Z) {
-		if (!gmtime_r(&sec, &tm))
-			memset(&tm, 0, sizeof tm);
-		sink_fmt(&s, "%04d-%02d-%02dT%02d:%02d:%02d.%09u%s", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-			 tm.tm_hour, tm.tm_min, tm.tm_sec, part, form == TIME_ISO ? "+0000" : "Z");
-		return s.len;
-	}
-	local_time(sec, &tm);
-	if (form == TIME_DATE || form == TIME_DATE_NS)
-		sink_fmt(&s, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
-	sink_fmt(&s, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
-	if (form == TIME_CLOCK_NS || form == TIME_DATE_NS)
-		sink_fmt(&s, ".%09u", part);
+	sink_bytes(&s, second->text + from, second->len - from);
+	if (form != TIME_CLOCK && form != TIME_DATE)
+		sink_nanoseconds(&s, (uint32_t)(ns % 1000000000u));
+	if (utc)
+		sink_str(&s, form == TIME_ISO ? "+0000" : "Z");
 	return s.len;
 }
 
