@@ -152,6 +152,29 @@ static void test_no_room(void **state)
 	free(a.types);
 }
 
+/* Stopped after the image was full and before that was noticed: nothing is read from behind its end. */
+static void test_stopped_when_full(void **state)
+{
+	struct past_facts facts;
+	struct err err;
+	struct all a;
+	struct past *p;
+	struct past_pass *pass;
+
+	all_init(&a);
+	p = past_new(one, 1, NULL, 300000, &err);
+	pass = past_pass_new(p, &a.query, &err);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(past_pass_go(pass, 1200, &err), NEXT_IDLE);
+	past_pass_free(pass);
+	a.query.visit = true;
+	uint64_t n = found(p, &a.query, PAST_REPLAY);
+	past_facts(p, &facts);
+	assert_true(n > 1500 && !facts.kept);
+	past_free(p);
+	free(a.types);
+}
+
 static void test_visits(void **state)
 {
 	struct past_count count;
@@ -258,7 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_again), cmocka_unit_test(test_records_once), cmocka_unit_test(test_in_parts), cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_visits), cmocka_unit_test(test_damaged), cmocka_unit_test(test_stdin),
+		cmocka_unit_test(test_stopped_when_full), cmocka_unit_test(test_visits), cmocka_unit_test(test_damaged), cmocka_unit_test(test_stdin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

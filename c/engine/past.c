@@ -25,7 +25,7 @@ uint32_t past_types(void)
 /* ------------------------------------------------------------------ memory */
 
 /* What the columns take of each event. */
-static const uint8_t widths[PAST_COLUMNS] = { sizeof(uint64_t), sizeof(uint32_t), sizeof(uint32_t), sizeof(int32_t),
+static const uint8_t widths[PAST_COLUMNS] = { sizeof(uint32_t), sizeof(uint32_t), sizeof(uint32_t), sizeof(int32_t),
 					      sizeof(uint16_t), sizeof(uint8_t) };
 
 static uint32_t width_of_all(void)
@@ -45,7 +45,7 @@ static bool columns_open(struct past *p)
 	for (uint32_t i = 0; i < PAST_COLUMNS; i++)
 		if (!room_open(&p->columns[i], (size_t)p->cap * widths[i]))
 			return false;
-	p->at = (uint64_t *)(void *)p->columns[0].mem;
+	p->at = (uint32_t *)(void *)p->columns[0].mem;
 	p->view = (uint32_t *)(void *)p->columns[1].mem;
 	p->fd = (uint32_t *)(void *)p->columns[2].mem;
 	p->fdnum = (int32_t *)(void *)p->columns[3].mem;
@@ -128,7 +128,7 @@ void past_forget(struct past *p, const char *why, ...)
 
 /* ------------------------------------------------------------------ remembering one event */
 
-static bool keep_side(struct past *p, const struct scap_rec *rec, uint64_t *at)
+static bool keep_side(struct past *p, const struct scap_rec *rec, uint32_t *at)
 {
 	size_t n = sizeof(struct past_side) + rec->nparams * sizeof(uint32_t);
 	struct past_side *side;
@@ -146,7 +146,7 @@ static bool keep_side(struct past *p, const struct scap_rec *rec, uint64_t *at)
 			memcpy(to, rec->param[i].p, rec->param[i].len);
 		to += rec->param[i].len;
 	}
-	*at = (uintptr_t)side;
+	*at = (uint32_t)((size_t)((uint8_t *)side - p->pieces.mem) / SIDE_STEP);
 	return true;
 }
 
@@ -183,7 +183,7 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 	flags |= (e->fd_replaced ? PAST_FD_REPLACED : 0) | (e->fd_name_changed ? PAST_FD_RENAMED : 0);
 	if (scap_describes_host(e->h.code) || (t && !e->thread && e->uses_fd) || e->fdnum > INT32_MAX || e->fdnum < INT32_MIN)
 		flags |= PAST_ODD;
-	p->at[i] = p->files[p->file - 1].from + scap_event_at(engine_capture(p->eng));
+	p->at[i] = (uint32_t)(p->files[p->file - 1].from + scap_event_at(engine_capture(p->eng)));	/* of UINT32_MAX at most, or full */
 	if (rec->flags & SCAP_CONVERTED) {
 		flags |= PAST_SIDE;
 		if (!keep_side(p, rec, &p->at[i]))
@@ -204,7 +204,7 @@ static bool keep_event(struct past *p, const struct evt *e, const struct scap_re
 	return true;
 }
 
-static void too_large(struct past *p)
+void past_too_large(struct past *p)
 {
 	past_forget(p, "to remember the capture takes more memory than %" PRIu64 " MiB (limits.scan_bytes), or than there is: "
 		    "it is read again each time", p->max_bytes >> 20);
@@ -224,7 +224,7 @@ static void keep(struct past *p, const struct evt *e, const struct scap_rec *rec
 		past_forget(p, "the capture numbers its events in a way that cannot be remembered");
 	else if (!keep_event(p, e, rec) ||
 		 (p->n % 4096 == 0 && (p->image.full || bytes_of(p) > p->max_bytes || intern_overflow(p->strings))))
-		too_large(p);
+		past_too_large(p);
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -240,7 +240,7 @@ static int next_file(struct past *p)
 	}
 	if (p->file == p->npaths) {
 		if (p->kept && (p->image.full || intern_overflow(p->strings)))
-			too_large(p);
+			past_too_large(p);
 		past_settle(p);
 		p->complete = true;
 		return NEXT_END;
@@ -316,8 +316,8 @@ struct past *past_new(const char *const *paths, uint32_t n, const struct engine_
 		      struct err *err)
 {
 	struct past *p = calloc(1, sizeof *p);
-	uint64_t text = max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX;
 
+	max_bytes = max_bytes < UINT32_MAX ? max_bytes : UINT32_MAX;
 	if (!p || !(p->eng = engine_new(limits, err)))
 		goto fail;
 	if (limits)
@@ -337,7 +337,7 @@ struct past *past_new(const char *const *paths, uint32_t n, const struct engine_
 	p->kept = true;
 	if (!max_bytes)
 		past_forget(p, "nothing is to be remembered (limits.scan_bytes is 0): it is read again each time");
-	else if (!(p->strings = intern_new((uint32_t)text)) || !(p->by_hash = past_recs_new()) || !rooms_open(p) || !zeroes(p))
+	else if (!(p->strings = intern_new((uint32_t)max_bytes)) || !(p->by_hash = past_recs_new()) || !rooms_open(p) || !zeroes(p))
 		past_forget(p, "there is no memory to remember the capture in: it is read again each time");
 	return p;
 fail:

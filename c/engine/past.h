@@ -30,7 +30,7 @@
 enum past_flags {
 	PAST_HAS_THREAD = 1,		/* evt.thread was set; else only its number may tell the thread */
 	PAST_FD_REPLACED = 2, PAST_FD_RENAMED = 4,
-	PAST_SIDE = 8,			/* `at` is a struct past_side in `sides` */
+	PAST_SIDE = 8,			/* `at` is a struct past_side in `pieces`, in steps of SIDE_STEP bytes */
 	PAST_EXTRA = 16,		/* there are entries in `extras` */
 	PAST_PARTIAL = 32,		/* its parameters name more descriptors than are kept */
 	PAST_ODD = 64,			/* ask a replay about this one */
@@ -40,7 +40,7 @@ enum past_flags {
 enum { PAST_NO_RECORD = 0, PAST_NO_FD = 1, PAST_FIRST_FD = 2 };	/* column fd */
 enum { PAST_UNSEEN = UINT16_MAX };				/* column type: no rule can see it */
 
-enum { PAST_COLUMNS = 6 };
+enum { PAST_COLUMNS = 6, SIDE_STEP = 16 };
 
 struct past_copy {			/* of a thread, between two changes */
 	struct thread t;
@@ -104,7 +104,7 @@ struct past {
 	struct intern *strings;
 	uint32_t n, cap;		/* cap: what the columns have room for */
 	struct room columns[PAST_COLUMNS];
-	uint64_t *at;
+	uint32_t *at;
 	uint32_t *view, *fd;
 	int32_t *fdnum;
 	uint16_t *type;
@@ -142,6 +142,7 @@ struct past {
 int past_read(struct past *p);
 /* Gives up remembering; why: for people. */
 __attribute__((format(printf, 2, 3))) void past_forget(struct past *p, const char *why, ...);
+void past_too_large(struct past *p);
 
 /* ---- past_extra.c: what parameters of the event at hand name by number */
 
@@ -168,6 +169,11 @@ void past_settle(struct past *p);
 /* ---- past_show.c: the remembered event i (its evt.num - 1) as p->evt */
 
 enum { SHOW_LINEAGE = 1, SHOW_FDS = 2, SHOW_STD = 4 };	/* what fields may want besides thread and descriptor */
+
+static inline const struct past_side *past_side_at(const struct past *p, uint32_t at)
+{
+	return (const struct past_side *)(const void *)(p->pieces.mem + (size_t)at * SIDE_STEP);
+}
 
 /* For whom: before the first, and whenever past_read() went on since. */
 void past_show_to(struct past *p, struct ruleset *rules);

@@ -206,11 +206,13 @@ void past_settle(struct past *p)
 {
 	struct past_recs *r = p->by_hash;
 
+	if (p->kept && p->image.full)		/* the latest events may lie behind its end */
+		past_too_large(p);
 	if (!p->kept)
 		return;
 	while (r->done != r->pushed) {
 		if (!finish(p, r)) {
-			past_forget(p, "there is no memory left to remember the capture in: it is read again each time");
+			past_too_large(p);
 			return;
 		}
 	}

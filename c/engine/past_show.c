@@ -109,7 +109,7 @@ static void show_fds(struct past *p, uint32_t i, struct thread *t, bool std)
 
 /* ------------------------------------------------------------------ its bytes */
 
-static void show_side(struct past *p, const struct past_side *side, struct evt *e)
+static void show_side(const struct past_side *side, struct evt *e)
 {
 	const uint8_t *from = (const uint8_t *)&side->len[side->nparams];
 
@@ -124,7 +124,7 @@ static void show_side(struct past *p, const struct past_side *side, struct evt *
 	}
 }
 
-static void show_block(struct past *p, uint64_t at, struct evt *e)
+static void show_block(struct past *p, uint32_t at, struct evt *e)
 {
 	uint16_t cpu;
 	const struct event_hdr *h = scap_event_header(p->image.mem + at, &cpu);
@@ -180,7 +180,7 @@ void past_show(struct past *p, uint32_t i, uint32_t wants)
 	ruleset_next_event(e->rules, e);
 	p->st.first_ts = first_ts(p, i);
 	if (flags & PAST_SIDE)
-		show_side(p, (const struct past_side *)(uintptr_t)p->at[i], e);
+		show_side(past_side_at(p, p->at[i]), e);
 	else
 		show_block(p, p->at[i], e);
 	e->h.num = (uint64_t)i + 1;
@@ -207,7 +207,7 @@ void past_show(struct past *p, uint32_t i, uint32_t wants)
 uint64_t past_ts(const struct past *p, uint32_t i)
 {
 	if (p->flags[i] & PAST_SIDE)
-		return ((const struct past_side *)(uintptr_t)p->at[i])->ts;
+		return past_side_at(p, p->at[i])->ts;
 	uint16_t cpu;
 	return scap_event_header(p->image.mem + p->at[i], &cpu)->ts;
 }
