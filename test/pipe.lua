@@ -65,7 +65,7 @@ return function(tool, falco)
     local argv = { falco, "replay", "-", "-c", dir .. "/falco.yaml", stdin = fifo, timeout = 90, env = args and args.env }
     for _, arg in ipairs(args or {}) do argv[#argv + 1] = arg end
     local job = tool.start(argv)
-    local pipe, at = assert(io.open(fifo, "wb")), 1
+    local pipe, at = assert(io.open(fifo, "wbe")), 1
     pipe:setvbuf("no")
     function job.give(n)
       local piece = M.capture:sub(at, n and at + n - 1 or -1)

@@ -13,6 +13,7 @@ local M = {}
 local SECOND = 1e9
 local PER_TICK = 512         -- alerts that one channel gets before others have their turn
 local LONGEST = 15728640     -- bytes of a line: no place has room for more
+local HOLD_LOOK, HOLD_MORE = SECOND / 20, 2 * SECOND      -- between looks whether others let go of a spool; after their time is over
 local RETRY = SECOND / 20    -- for channels that say "later" and not when
 
 -- The same words for both places.
@@ -41,6 +42,7 @@ function M.open(row, conf, env)
   self.channel = channel
   -- a replay has a beginning and an end, and leaves nothing for others, unless it is told to
   if channel.spools and conf.outputs_spool.dir ~= "" and (env.live or conf.given.outputs_spool) then
+    self.hold_ns = conf.outputs_queue.drain_timeout * 1e6 + HOLD_MORE
     self.spool_dir, self.spool_max = conf.outputs_spool.dir, conf.outputs_spool.max_bytes
     self:open_spool(0)
   end
@@ -49,14 +51,14 @@ end
 
 -- ------------------------------------------------------------------ the two places
 
--- Two processes must not use one: then it is tried again. The outputs before a reload let go of it before the first alert comes
--- to those after it.
+-- Two processes must not use one: then it is tried again. One that is in use at the start is so by the outputs before a reload,
+-- most likely, which bring out what they have: until they let go, nothing may overtake that (hold_until).
 function Lane:open_spool(now)
   local C, err = core.C, core.err()
   C.sys_make_dir(self.spool_dir)
   local spool = C.spool_open(self.spool_dir .. "/" .. self.name, self.spool_max, err)
   if spool ~= nil then
-    self.spool, self.spool_due, self.spool_try = core.ffi.gc(spool, C.spool_close), nil, nil
+    self.spool, self.spool_due, self.hold_until = core.ffi.gc(spool, C.spool_close), nil, nil
     self:spool_notices()
     local n = tonumber(C.spool_count(spool))
     if n > 0 then
@@ -65,12 +67,14 @@ function Lane:open_spool(now)
     end
     return
   end
-  self.spool_try = now == 0 and core.message(err):find("in use", 1, true) ~= nil
-  if not self.spool_told and not self.spool_try then
+  local is_used, now_ns = core.message(err):find("in use", 1, true) ~= nil, tonumber(C.sys_now_ns())
+  if now == 0 and is_used then self.hold_until = now_ns + self.hold_ns end
+  if self.hold_until and (not is_used or now_ns >= self.hold_until) then self.hold_until = nil end
+  if not self.spool_told and not self.hold_until then
     console.warning(("%s: outputs_spool: %s; alerts that must wait do so in memory alone"):format(self.name, core.message(err)))
     self.spool_told = true
   end
-  self.spool_due = tonumber(C.sys_now_ns()) + SECOND
+  self.spool_due = now_ns + (self.hold_until and HOLD_LOOK or SECOND)
 end
 
 function Lane:spool_notices()
@@ -240,12 +244,11 @@ end
 
 -- true; or nil and a message: the channel is given up.
 function Lane:write(alert)
-  if self.spool_try then self:open_spool(tonumber(core.C.sys_now_ns())) end
   if alert.len > LONGEST then
     self:drop_count(1)
     return true
   end
-  if self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end
+  if self.hold_until or self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end
   local result, message = self.channel:write(alert)
   if result == true then
     self.delivered = self.delivered + 1
@@ -353,7 +356,7 @@ function Lane:tick(now)
     if ok == false then return nil, message end
   end
   self.blocked = false
-  if self:pending() > 0 then
+  if self:pending() > 0 and not self.hold_until then
     local ok, message = pump(self)
     if not ok then return nil, message end
   end
@@ -375,7 +378,7 @@ function Lane:wants(add, now)
       add(fd, events)
     end))
   end
-  if self:pending() > 0 then
+  if self:pending() > 0 and not self.hold_until then
     if not self.blocked then earlier(now) elseif not first and not any then earlier(now + RETRY) end
   end
   if still(self) > 0 and self.timeout > 0 and not self.late then earlier(now + self.timeout / 4) end
@@ -408,6 +411,7 @@ function Lane:close()
   self.channel:close()
   self.is_closed = true
   self.ahead = 0
+  if self.hold_until then self:open_spool(tonumber(core.C.sys_now_ns())) end
   if self.spool and core.C.backlog_count(self.backlog) > 0 then self:spill() end
   local waits = self.on_disk and tonumber(core.C.spool_count(self.spool)) or 0
   local n = self:count() - waits

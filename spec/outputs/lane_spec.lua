@@ -263,16 +263,47 @@ describe("a lane", function()
     end)
   end)
 
-  it("keeps the order of what arrives when the disk of an earlier run comes late", function()
+  -- Five alerts on disk, and that in use by others; and a lane that came later.
+  local function behind_others()
     local row = open{ answer = "later", spools = true }
     give(row, 1, 5)
     assert.is_true(row:close())
-    local old = assert(core.C.spool_open(dir .. "/test", 1048576, core.err()))
-    local channel
-    row, channel = open{ answer = "taken", spools = true }
+    local others = assert(core.C.spool_open(dir .. "/test", 1048576, core.err()))
+    return others, open{ answer = "taken", spools = true }
+  end
+
+  it("overtakes nobody who still uses the disk", function()
+    local others, row, channel = behind_others()
     give(row, 6, 7)
-    core.C.spool_close(old)
-    row:tick(now() + 1.1e9)
+    row:tick(now() + 1e8)
+    give(row, 8, 8)
+    assert.same({}, channel.got)
+    core.C.spool_close(others)
+    row:tick(now() + 2e8)
+    give(row, 9, 9)
+    assert.same(texts(1, 9), channel.got)
+    row:ack(9)
+    assert.equal(0, row:count())
+    assert.is_true(row:close())
+    others, row, channel = behind_others()
+    give(row, 6, 7)
+    core.C.spool_close(others)
+    assert.is_true(row:close())                       -- the next run finds all of them
+    row, channel = open{ answer = "taken", spools = true }
+    row:tick(now())
+    assert.same(texts(1, 7), channel.got)
+    row:ack(7)
+    assert.is_true(row:close())
+  end)
+
+  it("keeps the order of what arrives when the disk of others comes late", function()
+    local others, row, channel = behind_others()
+    row.hold_until = now()                            -- they have had their time
+    row:tick(now() + 1e8)
+    give(row, 6, 7)
+    assert.same(texts(6, 7), channel.got)
+    core.C.spool_close(others)
+    row:tick(now() + 2.2e9)
     give(row, 8, 8)
     assert.same({ "alert 6", "alert 7", "alert 1", "alert 2", "alert 3", "alert 4", "alert 5", "alert 8" }, channel.got)
     row:ack(3)                                        -- 6, 7 and 1
