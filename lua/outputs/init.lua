@@ -49,6 +49,7 @@
 --   lane:ack(n)               the n oldest alerts that are on their way have arrived
 --   lane:rewind()             what is on its way was lost with its connection: write() gets it all again, oldest first
 --   lane:down(message)        the far end is gone; said once until lane:up(). Alerts wait, on disk if they may
+--   lane:refused(why)         the alert at hand will never get through, whoever waits: write() says true to it, and it counts as lost
 --   lane:up()                 it is back
 local bit = require("bit")
 local console = require("console")

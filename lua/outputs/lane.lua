@@ -14,6 +14,7 @@ local SECOND = 1e9
 local PER_TICK = 512         -- alerts that one channel gets before others have their turn
 local LONGEST = 15728640     -- bytes of a line: no place has room for more
 local HOLD_LOOK, HOLD_MORE = SECOND / 20, 2 * SECOND      -- between looks whether others let go of a spool; after their time is over
+local NO_ROOM = "no more can wait (outputs_queue.output_bytes, outputs_spool.max_bytes)"
 local RETRY = SECOND / 20    -- for channels that say "later" and not when
 
 -- The same words for both places.
@@ -203,13 +204,19 @@ end
 
 -- ------------------------------------------------------------------ in
 
-function Lane:drop_count(n)
+-- why: for people; nil: there is no room.
+function Lane:drop_count(n, why)
   self.dropped = self.dropped + n
   local now = tonumber(core.C.sys_now_ns())
   if now - self.said_dropped < 10 * SECOND then return end
   self.said_dropped, self.said_n = now, self.dropped
-  console.error(("%s: alerts are dropped, since no more can wait: %d so far (outputs_queue.output_bytes, outputs_spool.max_bytes)")
-    :format(self.name, self.dropped))
+  console.error(("%s: alerts are dropped, since %s: %d so far"):format(self.name, why or NO_ROOM, self.dropped))
+end
+
+-- For a channel that says of an alert that it is out of its hands (true) when it is lost: it counts as that alone.
+function Lane:refused(why)
+  self.delivered = self.delivered - 1
+  self:drop_count(1, why)
 end
 
 -- Whether one more alert can wait here. Always so for a live source: what does not fit is dropped.
@@ -245,7 +252,7 @@ end
 -- true; or nil and a message: the channel is given up.
 function Lane:write(alert)
   if alert.len > LONGEST then
-    self:drop_count(1)
+    self:drop_count(1, ("one of %d bytes is too long"):format(alert.len))
     return true
   end
   if self.hold_until or self.blocked or self:pending() > 0 or not core.C.backlog_has_room(self.backlog) then return keep(self, alert, false) end

@@ -44,7 +44,7 @@ function Channel:write(alert)
     return "taken"
   end
   if code ~= -C.SENDER_EMSGSIZE then return "later" end
-  console.warning(("%s: an alert of %d bytes is too large, it is left out"):format(self:peer(), alert.len))
+  if self.lane.refused then self.lane:refused(("one of %d bytes is more than %s takes"):format(alert.len, self:peer())) end
   return true
 end
 

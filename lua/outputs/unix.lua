@@ -78,7 +78,7 @@ local function write_datagram(self, alert)
     self.full = true
     return "later"
   elseif -code == core.C.SOCKET_EMSGSIZE then
-    self.lane:drop_count(1)               -- it will never fit
+    self.lane:refused(("one of %d bytes fits no datagram"):format(alert.len))
     return true
   end
   return down(self, code)

@@ -49,6 +49,14 @@ end
 
 local function now() return tonumber(core.C.sys_now_ns()) end
 
+-- An alert with a line of so many bytes.
+local function long_alert(len)
+  local text = ("x"):rep(len)
+  local a = alert(1)
+  a.line, a.len, a.text = core.ffi.cast("const char *", text), len - 1, text
+  return a
+end
+
 -- Texts "alert FROM" ... "alert TO".
 local function texts(from, to)
   local list = {}
@@ -241,6 +249,26 @@ describe("a lane", function()
         assert.equal(0, row.dropped)
       end
     end)
+  end)
+
+  it("counts as lost, and tells now and then, what will never get through", function()
+    local row, channel = open{ answer = function(self)
+      self.lane:refused("it is too long")
+      return true
+    end }
+    give(row, 1, 100)
+    channel.answer = "later"
+    give(row, 101, 101)
+    channel.answer = function(self)
+      self.lane:refused("it is too long")
+      return true
+    end
+    row:tick(now())
+    assert.equal(101, row.dropped)
+    assert.equal(0, row.delivered)
+    assert.same({ "test: alerts are dropped, since it is too long: 1 so far" }, shown)
+    assert.is_true(row:write(long_alert(16 * 1048576)))
+    assert.equal(102, row.dropped)
   end)
 
   it("lets a replay wait when neither has room", function()
