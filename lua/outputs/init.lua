@@ -271,11 +271,17 @@ function Outputs:tick(now)
   end
 end
 
-function Outputs:close()
+-- No more alerts come but those that stages raise now.
+function Outputs:end_stages()
   for _, row in ipairs(self.stages) do
     if row.stage.close then row.stage:close() end
   end
-  self.stages, self.closing = {}, true
+  self.stages = {}
+end
+
+function Outputs:close()
+  self:end_stages()
+  self.closing = true
   each(self, "close")
   self.lanes = {}
   console.flush()

@@ -104,11 +104,14 @@ local function has_ended(state)
   return ended
 end
 
--- After that: is it time to go? All has gone out that will, or the time is over. idle: the queue is empty.
+-- After that: is it time to go? All has gone out that will, or the time is over. idle: the queue is empty. What stages have to say when no
+-- alert comes any more has to go out, too.
 local function is_over(state, idle)
   local deadline, now = tonumber(state.deadline[0]), now_ns()
   if deadline ~= 0 and now > deadline then return true end
-  return idle and state.outs:is_drained(now - state.ending > state.drain_ns)
+  if not idle then return false end
+  state.outs:end_stages()
+  return state.outs:is_drained(now - state.ending > state.drain_ns)
 end
 
 local function run(state)

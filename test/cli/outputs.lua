@@ -249,6 +249,22 @@ local function files(tool, falco)
   os.execute("umount " .. mount)
 end
 
+-- ------------------------------------------------------------------ at the end
+
+-- What throttle and scripts have to say when the last alert has passed arrives like the rest.
+local function last_words(tool, falco)
+  local socket, out = tool.dir() .. "/last", tool.dir() .. "/last.out"
+  local script = tool.write(tool.dir() .. "/last.lua", "return { close = function() falco.emit{ rule = 'last', output = 'last words' } end }")
+  local conf = tool.write(tool.dir() .. "/last.yaml", ("scripts_dir: ''\nscripts: [{path: %s}]\nthrottle: [{count: 5, within: 1h}]\n"
+    .. "unix_output: {enabled: true, socket: %s}\n"):format(script, socket))
+  local peer = start_peer(tool, "stream", socket, out)
+  local r = tool.run{ falco, "replay", CAPTURE, "-c", conf, "-r", rules }
+  tool.check_run(r, r.code == 0 and r.err == "", "last words: %s", tool.how(r))
+  local function got(text) return (tool.read(out) or ""):find(text, 1, true) end
+  tool.check(wait_for(tool, function() return got("last words") and got("alerts held back") end), "last words: %s", tool.read(out))
+  stop(tool, peer)
+end
+
 -- ------------------------------------------------------------------ readers of standard output
 
 local function readers(tool, falco)
@@ -305,5 +321,6 @@ return function(tool, falco)
   programs(tool, falco)
   unix(tool, falco)
   files(tool, falco)
+  last_words(tool, falco)
   readers(tool, falco)
 end
