@@ -29,6 +29,9 @@ local NO_EFFECT = {
 -- Flags of upstream that would have to do something and cannot: what to do instead.
 local REFUSED = {
   { flag = "--plugin-info", arg = "NAME", why = "plugins are not loaded by this build" },
+  { flag = "-t", arg = "TAG", why = "write -o 'rules[].disable.rule=*' -o rules[].enable.tag=TAG" },
+  { flag = "-T", arg = "TAG", why = "write -o rules[].disable.tag=TAG" },
+  { flag = "-D", arg = "TEXT", why = "write -o 'rules[].disable.rule=*TEXT*'" },
 }
 
 -- Options (by target) that a command leaves nothing to do for.

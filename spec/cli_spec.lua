@@ -135,6 +135,9 @@ describe("command line", function()
     end
     assert.matches("no effect", parse("-s", "file").notes[1])
     assert.matches("is refused", select(2, parse("--plugin-info", "json")))
+    for flag, instead in pairs{ ["-t"] = "enable.tag", ["-T"] = "disable.tag", ["-D"] = "disable.rule" } do
+      assert.matches("is refused: write .*" .. instead, select(2, parse(flag, "x")))
+    end
     assert.is_true(parse("-i").ignored_events)
   end)
 
