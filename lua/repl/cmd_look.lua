@@ -66,8 +66,9 @@ end
 
 -- ------------------------------------------------------------------ :hist
 
+-- Borders between large numbers stay apart: no 1.39e+04 twice.
 local function number_text(n)
-  return n == math.floor(n) and spark.count(n) or ("%.3g"):format(n)
+  return (n == math.floor(n) or math.abs(n) >= 100) and spark.count(n) or ("%.3g"):format(n)
 end
 
 local function hist_numbers(session, field, numbers)

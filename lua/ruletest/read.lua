@@ -18,8 +18,14 @@ function M.number(self, node, name)
   return nil
 end
 
+-- Texts of the kernel end at a NUL.
+local function no_nul(self, node, name)
+  if not node.text:find("%z") then return node.text end
+  return self:fail(node, ("'%s' cannot have a NUL in it"):format(name))
+end
+
 function M.text(self, node, name)
-  if node.kind == "scalar" then return node.text end
+  if node.kind == "scalar" then return no_nul(self, node, name) end
   self:fail(node, ("'%s' wants a single value"):format(name))
   return nil
 end
@@ -27,6 +33,7 @@ end
 function M.words(self, node, name)
   local out = {}
   if node.kind == "scalar" then
+    if not no_nul(self, node, name) then return nil end
     for word in node.text:gmatch("%S+") do out[#out + 1] = word .. "\0" end
     return table.concat(out)
   elseif node.kind == "seq" then
@@ -34,6 +41,7 @@ function M.words(self, node, name)
     if self.words_left < 0 then return self:fail(node, ("lists of words have more than %d words"):format(MAX_WORDS)) end
     for i, item in ipairs(node) do
       if item.kind ~= "scalar" then return self:fail(item, ("'%s' wants a list of single values"):format(name)) end
+      if not no_nul(self, item, name) then return nil end
       out[i] = item.text .. "\0"
     end
     return table.concat(out)
@@ -46,7 +54,20 @@ end
 local INTO = {}
 M.into = INTO
 
-function INTO.number(self, p, key, node, name) p[key] = M.number(self, node, name) end
+-- What the kernel has for these.
+local MOST_PID, MOST_ID = 2 ^ 31 - 1, 2 ^ 32 - 1
+local BOUNDS = { pid = { 1, MOST_PID }, tid = { 1, MOST_PID }, vpid = { 1, MOST_PID }, vtid = { 1, MOST_PID }, ptid = { 0, MOST_PID },
+  sid = { 0, MOST_PID }, vpgid = { 0, MOST_PID }, pgid = { 0, MOST_PID }, uid = { 0, MOST_ID }, gid = { 0, MOST_ID },
+  loginuid = { -1, MOST_ID }, tty = { 0, MOST_ID } }
+
+function INTO.number(self, p, key, node, name)
+  local n, bounds = M.number(self, node, name), BOUNDS[key]
+  if n and bounds and (n < bounds[1] or n > bounds[2]) then
+    return self:fail(node, ("'%s' wants a number from %.0f to %.0f"):format(name, bounds[1], bounds[2]))
+  end
+  p[key] = n
+end
+
 function INTO.text(self, p, key, node, name) p[key] = M.text(self, node, name) end
 function INTO.words(self, p, key, node, name) p[key] = M.words(self, node, name) end
 

@@ -195,6 +195,12 @@ local function words(tool, falco)
   tool.check_run(r, r.out:find("\nevt.num  proc.pid  failed\n", 1, true), ":near has the columns of :cols: %s", tool.how(r))
 end
 
+local function borders(tool, falco)
+  local r = run(tool, falco, ":hist proc.pid\n")
+  local from, to = r.out:match("\n *([%d,]+) +([%d,]+) +63 ")
+  tool.check_run(r, from == "13,853" and to == "13,874" and not r.out:find("e+", 1, true), "borders of :hist: %s", tool.how(r))
+end
+
 local function closed_reader(tool, falco)
   tool.write(tool.dir() .. "/many", ("evt.num > 0\n"):rep(200))
   local p = io.popen(("%s repl %s <'%s/many' 2>&1 | head -n 3"):format(falco, CAPTURE, tool.dir()))
@@ -213,5 +219,5 @@ return {
   { "docs/REPL.md", docs }, { "an answer", answer }, { "mistakes", mistakes }, { "several captures", several_captures },
     { "every command", commands },
   { "copies of several captures", written_several },
-  { "names with quotes", letters }, { "odd lines", odd_lines }, { "words", words }, { "anything", anything }, { "a reader that goes away", closed_reader },
+  { "names with quotes", letters }, { "odd lines", odd_lines }, { "words", words }, { "borders", borders }, { "anything", anything }, { "a reader that goes away", closed_reader },
 }
