@@ -91,7 +91,7 @@ describe("scan", function()
     s:find(condition(s, "evt.num > 0"))
     for _, text in ipairs{ "proc.nthreads > 1", "proc.nchilds = 0 and evt.type = clone", "proc.stdin.type = file", "proc.stdout.name exists",
                            "evt.deltatime > 1000", "evt.type = openat and evt.deltatime.ns < 100000", "util.cnt > 100",
-                           "evt.args contains bash", "evt.arg.fd contains etc", "evt.arg.pid exists", "evt.arg[0] contains e",
+                           "proc.aenv[HOME] contains o", "proc.aenv contains PATH", "evt.args contains bash", "evt.arg.fd contains etc", "evt.arg.pid exists", "evt.arg[0] contains e",
                            "evt.rawarg.fd > 2", "fdlist.nums exists", "fd.containername contains etc", "fs.path.name contains etc",
                            "proc.name = bash or fd.name startswith /etc", "fd.is_server = false or fd.lport > 0" } do
       local hits = assert(s:find(condition(s, text)))

@@ -458,15 +458,25 @@ void ruleset_restart(struct ruleset *rs)
 	ruleset_forget(rs);
 }
 
+/* The row's flags, less what this argument does without. */
+static uint32_t field_needs(const struct expr *x)
+{
+	uint32_t flags = x->def->info.flags;
+
+	if (x->def->get == get_evt_arg && !evt_arg_looks_up(&x->arg))
+		flags &= ~(uint32_t)FIELD_BY_NUMBER;
+	if (x->def->get == get_ancestor_env && !x->arg.is_index)	/* one by number stops at how many threads there are */
+		flags &= ~(uint32_t)FIELD_REPLAY;
+	return flags;
+}
+
 uint32_t expr_needs(const struct expr *x)
 {
 	uint32_t needs = 0;
 
 	if (x->kind == EXPR_FIELD) {
-		uint32_t scope = x->def->info.scope, flags = x->def->info.flags;
+		uint32_t scope = x->def->info.scope, flags = field_needs(x);
 
-		if (x->def->get == get_evt_arg && !evt_arg_looks_up(&x->arg))
-			flags &= ~(uint32_t)FIELD_BY_NUMBER;
 		return (flags & (FIELD_REPLAY | FIELD_TABLES | FIELD_BY_NUMBER | FIELD_STD)) |
 		       (scope == SCOPE_LINEAGE ? NEEDS_LINEAGE : scope == SCOPE_STATEFUL ? NEEDS_ORDER : 0);
 	}
