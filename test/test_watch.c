@@ -102,6 +102,58 @@ static void what_is_not_there_may_come(void **state)
 	watch_free(w);
 }
 
+/* Neither is in a directory that is watched. */
+static void the_way_to_a_path_may_change(void **state)
+{
+	struct watch *w;
+
+	mkdir(in_dir("x"), 0700);
+	mkdir(in_dir("y"), 0700);
+	mkdir(in_dir("x/z"), 0700);
+	mkdir(in_dir("y/z"), 0700);
+	put("x/z/a", "1");
+	put("y/z/a", "1");
+	put("y/z/b", "1");
+	assert_int_equal(symlink("x", in_dir("link")), 0);
+	w = watch_of(in_dir("x/z/a"), in_dir("link/z"), 0);
+	assert_false(asked(REQUEST_CHANGED, false));
+	assert_int_equal(symlink("y", in_dir("new")), 0);
+	assert_int_equal(rename(in_dir("new"), in_dir("link")), 0);
+	assert_true(asked(REQUEST_CHANGED, true));
+	put("y/z/b", "22");
+	assert_true(asked(REQUEST_CHANGED, true));
+	assert_int_equal(rename(in_dir("x"), in_dir("gone")), 0);
+	assert_true(asked(REQUEST_CHANGED, true));
+	assert_false(asked(REQUEST_CHANGED, false));
+	watch_free(w);
+}
+
+static uint32_t inotify_watches(void)
+{
+	char line[256];
+	uint32_t n = 0;
+	FILE *f = popen("cat /proc/$PPID/fdinfo/*", "r");
+
+	while (f && fgets(line, sizeof line, f))
+		n += !strncmp(line, "inotify wd:", 11);
+	if (f)
+		pclose(f);
+	return n;
+}
+
+/* That would make every open of a file in them dearer, for all programs. */
+static void directories_of_others_are_not_watched(void **state)
+{
+	struct watch *w;
+	uint32_t before = inotify_watches();
+
+	mkdir(in_dir("x"), 0700);
+	mkdir(in_dir("x/y"), 0700);
+	w = watch_of(in_dir("x/y/a"), in_dir("missing/y/a"), 0);
+	assert_int_equal(inotify_watches() - before, 1);
+	watch_free(w);
+}
+
 static void links_that_lead_to_themselves_end(void **state)
 {
 	struct watch *w;
@@ -225,7 +277,8 @@ int main(void)
 {
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, new_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
-		IN_DIR(only_what_counts_is_noticed), IN_DIR(what_is_not_there_may_come), IN_DIR(links_that_lead_to_themselves_end),
+		IN_DIR(only_what_counts_is_noticed), IN_DIR(what_is_not_there_may_come), IN_DIR(the_way_to_a_path_may_change),
+		IN_DIR(directories_of_others_are_not_watched), IN_DIR(links_that_lead_to_themselves_end),
 		IN_DIR(a_change_while_paths_are_changed_is_not_missed), 
 		IN_DIR(a_change_before_the_thread_starts_is_not_missed), IN_DIR(too_many_paths_are_counted), IN_DIR(time_passes),
 		IN_DIR(without_inotify_it_looks_now_and_then), cmocka_unit_test(without_descriptors_it_says_so),

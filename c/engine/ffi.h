@@ -1044,7 +1044,7 @@ uint32_t sys_requests(void);				/* REQUEST_* since the last call */
 bool sys_has_requests(void);
 /*
  * Files and directories that somebody else may change (watch.c): a thread makes REQUEST_CHANGED of it, once nothing more
- * happened for a moment; links on the way may change too. And REQUEST_TICK every tick_ms (0: never).
+ * happened for a moment; links and directories on the way may change too, which takes two seconds to notice. And REQUEST_TICK every tick_ms (0: never).
  * watch_paths() takes the place of what was looked at before: a change of what stays is not missed. Returns how many paths were too
  * many, or -errno: they are looked at every two seconds then.
  */

@@ -5,10 +5,13 @@
  * inotify only says that something happened somewhere near; whether it matters is told by fingerprints: what stat() says
  * of each path and, for a directory, of what is in it. So it makes no difference how a file was changed: written in place, another one
  * renamed over it, a link on the way (Kubernetes' ..data) led elsewhere, a whole directory exchanged. Directories are
- * watched, not files: each that a component of a path, or of where a link leads, is looked up in and that could give another answer.
- * If inotify is not to be had, fingerprints are taken every POLL_MS.
+ * watched, not files: those that paths, and what links lead to, lie in.
  *
- * A round begins SETTLE_MS after the last event, so that one change of many files is one request, or MOST_MS after the first.
+ * Not those further up, where other programs have their files: a watched directory makes every open and close of a file in it
+ * dearer, for everybody (by more than 100 ns; think of /etc, where /etc/falco lies). Every POLL_MS it is looked whether paths
+ * still lead to the same files. If inotify is not to be had, whole fingerprints are taken then.
+ *
+ * A round begins SETTLE_MS after the last event (or what was found so), so that one change of many files is one request, or MOST_MS after the first.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,13 +30,14 @@
 enum { SETTLE_MS = 200, MOST_MS = 2000, POLL_MS = 2000 };
 enum { MAX_DIRS = 4096, MAX_ENTRIES = 16384, MAX_LINKS = 40 };
 
-/* Of a directory on the way it matters that it goes; of one that something is looked up in, what it holds. */
-enum { PASSED = IN_MOVE_SELF | IN_DELETE_SELF };
-enum { LOOKED_IN = PASSED | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB };
+enum {
+	DIR_EVENTS = IN_MOVE_SELF | IN_DELETE_SELF | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+		     IN_ATTRIB
+};
 
 struct item {
 	char *path;
-	uint64_t print;
+	uint64_t print, place;		/* fingerprints when it was last looked at: of ALL, of PLACE */
 };
 
 struct watch {
@@ -61,7 +65,10 @@ static uint64_t mix(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-static uint64_t mix_stat(uint64_t h, const char *path, struct stat *st)
+/* PLACE: which file it is; ALL: also what can be told of what it holds. */
+enum facts { PLACE, ALL };
+
+static uint64_t mix_stat(uint64_t h, const char *path, enum facts which, struct stat *st)
 {
 	int64_t facts[8];
 
@@ -79,11 +86,11 @@ static uint64_t mix_stat(uint64_t h, const char *path, struct stat *st)
 	facts[6] = st->st_ctim.tv_sec;
 	facts[7] = st->st_ctim.tv_nsec;
 	/* directories change with every file that is made beside the ones that count; their entries tell */
-	return mix(h, facts, S_ISDIR(st->st_mode) ? 3 * sizeof facts[0] : sizeof facts);
+	return mix(h, facts, S_ISDIR(st->st_mode) || which == PLACE ? 3 * sizeof facts[0] : sizeof facts);
 }
 
 /* The sum of what is in it, in whatever order. */
-static uint64_t print_inside(const char *path)
+static uint64_t print_inside(const char *path, enum facts which)
 {
 	char below[PATH_MAX];
 	struct dirent *d;
@@ -98,20 +105,20 @@ static uint64_t print_inside(const char *path)
 			continue;
 		if (snprintf(below, sizeof below, "%s/%s", path, d->d_name) >= (int)sizeof below)
 			continue;
-		sum += mix_stat(mix(0xcbf29ce484222325u, d->d_name, strlen(d->d_name)), below, &st);
+		sum += mix_stat(mix(0xcbf29ce484222325u, d->d_name, strlen(d->d_name)), below, which, &st);
 	}
 	closedir(dir);
 	return sum;
 }
 
-static uint64_t print_of(const char *path)
+static uint64_t print_of(const char *path, enum facts which)
 {
 	struct stat st;
-	uint64_t h = mix_stat(0xcbf29ce484222325u, path, &st), inside;
+	uint64_t h = mix_stat(0xcbf29ce484222325u, path, which, &st), inside;
 
 	if (!S_ISDIR(st.st_mode))
 		return h;
-	inside = print_inside(path);
+	inside = print_inside(path, which);
 	return mix(h, &inside, sizeof inside);
 }
 
@@ -123,13 +130,13 @@ struct dirs {
 	int n;
 };
 
-static void add_dir(struct dirs *ds, const char *path, uint32_t events)
+static void add_dir(struct dirs *ds, const char *path)
 {
 	int wd;
 
 	if (ds->w->inotify < 0)
 		return;
-	wd = inotify_add_watch(ds->w->inotify, *path ? path : ".", events | IN_ONLYDIR | IN_MASK_ADD);
+	wd = inotify_add_watch(ds->w->inotify, *path ? path : ".", DIR_EVENTS | IN_ONLYDIR);
 	if (wd < 0) {
 		/* unreadable or gone: nothing under it can be loaded either; no room: somebody has to look now and then */
 		ds->w->blind |= errno == ENOSPC || errno == ENOMEM;
@@ -162,7 +169,7 @@ static void add_link(struct dirs *ds, const char *in, const char *link, const ch
 		add_chain(ds, next, links);
 }
 
-/* Every directory on the way to `path` in which a component is a link, missing or the last. */
+/* The directory that `path` lies in, and itself, if it is one; likewise of where links on the way lead. */
 static void add_chain(struct dirs *ds, const char *path, int *links)
 {
 	char at[PATH_MAX], in[PATH_MAX];
@@ -181,20 +188,17 @@ static void add_chain(struct dirs *ds, const char *path, int *links)
 		if (start == end)
 			return;
 		at[end] = '\0';
-		if (lstat(at, &st)) {
-			add_dir(ds, in, LOOKED_IN);
+		last = !behind || !at[end + 1 + strspn(at + end + 1, "/")];
+		if (last)
+			add_dir(ds, in);
+		if (lstat(at, &st))
 			return;
-		}
 		if (S_ISLNK(st.st_mode)) {
-			add_dir(ds, in, LOOKED_IN);
 			add_link(ds, in, at, behind ? at + end + 1 : "", links);
 			return;
 		}
-		last = !behind || !at[end + 1 + strspn(at + end + 1, "/")];
-		if (last)
-			add_dir(ds, in, LOOKED_IN);
-		if (S_ISDIR(st.st_mode))
-			add_dir(ds, at, last ? LOOKED_IN : PASSED);
+		if (last && S_ISDIR(st.st_mode))
+			add_dir(ds, at);
 		memcpy(in, at, end + 1);
 		at[end] = behind;
 		from = end;
@@ -263,19 +267,31 @@ static void watch_dirs(struct watch *w)
 
 /* ------------------------------------------------------------------ the thread */
 
-/* Looks again. Directories first: what changes while it looks makes an event. */
+/* Directories first: what changes while it looks makes an event. */
 static bool has_changed(struct watch *w)
 {
 	bool changed = false;
 
 	watch_dirs(w);
 	for (uint32_t i = 0; i < w->nitems; i++) {
-		uint64_t print = print_of(w->items[i].path);
+		struct item *item = &w->items[i];
+		uint64_t print = print_of(item->path, ALL);
 
-		changed |= print != w->items[i].print;
-		w->items[i].print = print;
+		changed |= print != item->print;
+		item->print = print;
+		item->place = print_of(item->path, PLACE);
 	}
 	return changed;
+}
+
+/* A path led elsewhere and no event told so: the way to it changed. What a file holds does not count here, which may not be all
+ * written yet. */
+static bool has_moved(const struct watch *w)
+{
+	for (uint32_t i = 0; i < w->nitems; i++)
+		if (print_of(w->items[i].path, PLACE) != w->items[i].place)
+			return true;
+	return false;
 }
 
 static bool drain(int fd)
@@ -295,7 +311,7 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 /* When there is something to do next, in ns; 0: never. */
 struct times {
-	uint64_t tick, round, last_round;	/* last_round: it does not wait any longer */
+	uint64_t tick, poll, round, last_round;	/* last_round: it does not wait any longer */
 };
 
 static void plan_round(struct watch *w, struct times *t, uint64_t now, bool event)
@@ -306,8 +322,8 @@ static void plan_round(struct watch *w, struct times *t, uint64_t now, bool even
 		t->round = now + SETTLE_MS * 1000000ull;
 		if (t->round > t->last_round)
 			t->round = t->last_round;
-	} else if (w->blind && w->nitems && !t->round) {
-		t->round = now + POLL_MS * 1000000ull;
+	} else if (w->nitems && !t->poll) {
+		t->poll = now + POLL_MS * 1000000ull;
 	}
 }
 
@@ -324,7 +340,7 @@ static bool one_turn(struct watch *w, struct times *t)
 		t->tick = now + w->tick_ms * 1000000ull;
 	plan_round(w, t, now, false);
 	pthread_mutex_unlock(&w->lock);
-	next = earliest(t->tick, t->round);
+	next = earliest(t->tick, t->round ? t->round : t->poll);
 	wait = !next ? -1 : next <= now ? 0 : (int)((next - now) / 1000000 + 1);
 	poll(fds, 2, wait);
 	now = sys_now_ns();
@@ -334,10 +350,15 @@ static bool one_turn(struct watch *w, struct times *t)
 		drain(w->wake);
 		t->tick = 0;
 	}
+	if (!t->round && t->poll && now >= t->poll) {
+		watch_dirs(w);		/* some may have come */
+		event |= w->blind || has_moved(w);
+		t->poll = 0;
+	}
 	plan_round(w, t, now, event);
 	if (t->round && now >= t->round) {
-		t->round = t->last_round = 0;
 		ask |= has_changed(w) ? REQUEST_CHANGED : 0;
+		t->round = t->last_round = t->poll = 0;
 	}
 	if (t->tick && now >= t->tick) {
 		ask |= REQUEST_TICK;
@@ -427,14 +448,17 @@ static void put_items(struct watch *w, struct item *items, uint32_t n)
 		const struct item *known = item_of(w, items[i].path);
 
 		items[i].print = known ? known->print : 0;
+		items[i].place = known ? known->place : 0;
 	}
 	w->items = items;
 	w->nitems = n;
 	free_items(old, nold);
 	watch_dirs(w);
 	for (uint32_t i = 0; i < n; i++)
-		if (!items[i].print)
-			items[i].print = print_of(items[i].path);
+		if (!items[i].print) {
+			items[i].print = print_of(items[i].path, ALL);
+			items[i].place = print_of(items[i].path, PLACE);
+		}
 }
 
 int watch_paths(struct watch *w, const char *const *paths, uint32_t n, struct err *err)
