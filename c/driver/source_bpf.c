@@ -49,10 +49,12 @@ struct bpf_source {
 	struct rings *rings;
 	uint32_t ncpus, nrings;
 	uint64_t delivered;
-	struct err said;		/* libbpf's last complaint */
+	struct err said;		/* libbpf's first complaint: it names the cause, later ones what came of it */
 };
 
 static const struct source_ops bpf_ops;
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
 
 /* ------------------------------------------------------------------ why it does not work */
 
@@ -65,7 +67,7 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 	if (level != LIBBPF_WARN || !listener)
 		return 0;
 	vsnprintf(line.text, sizeof line.text, fmt, ap);
-	if (strstr(line.text, "BEGIN PROG LOAD LOG"))
+	if (listener->text[0] || strstr(line.text, "BEGIN PROG LOAD LOG"))
 		return 0;
 	line.text[strcspn(line.text, "\n")] = 0;
 	*listener = line;
@@ -92,14 +94,31 @@ static uint64_t own_capabilities(void)
 	return strtoull(line + 7, NULL, 16);
 }
 
-enum { CAPABILITY_SYS_ADMIN = 21, CAPABILITY_PERFMON = 38, CAPABILITY_BPF = 39 };
+enum capability { CAPABILITY_SYS_ADMIN = 21, CAPABILITY_PERFMON = 38, CAPABILITY_BPF = 39 };
+
+static bool has_capability(enum capability which)
+{
+	return own_capabilities() >> which & 1;
+}
+
+/* Those of root in a user namespace of its own rule over nothing but that namespace. */
+static bool in_user_namespace(void)
+{
+	char map[256];
+	unsigned long long inside, outside, count;
+
+	return reads("/proc/self/uid_map", map, sizeof map) &&
+	       (sscanf(map, "%llu %llu %llu", &inside, &outside, &count) != 3 || outside || count != UINT32_MAX);
+}
 
 static int check_capabilities(struct err *err)
 {
-	uint64_t caps = own_capabilities();
-	bool admin = caps >> CAPABILITY_SYS_ADMIN & 1;
-	bool bpf = caps >> CAPABILITY_BPF & 1, perfmon = caps >> CAPABILITY_PERFMON & 1;
+	bool admin = has_capability(CAPABILITY_SYS_ADMIN);
+	bool bpf = has_capability(CAPABILITY_BPF), perfmon = has_capability(CAPABILITY_PERFMON);
 
+	if (in_user_namespace())
+		return err_set(err, EPERM, "watching this host needs capabilities of the host, and this process is in a user namespace: "
+			       "run it outside, or in a container without one");
 	if (admin || (bpf && perfmon))
 		return 0;
 	return err_set(err, EPERM, "watching this host needs %s%s%s%s: run as root, or with both capabilities",
@@ -111,13 +130,13 @@ static int check_btf(struct err *err)
 {
 	struct utsname u = { 0 };
 
-	if (access("/sys/kernel/btf/vmlinux", R_OK) == 0)
+	if (access(BTF_PATH, R_OK) == 0)
 		return 0;
 	int code = errno;
 	uname(&u);
 	if (code == EACCES || code == EPERM)
-		return err_set(err, code, "cannot read /sys/kernel/btf/vmlinux: %s", strerror(code));
-	return err_set(err, ENOENT, "kernel %s has no type information (/sys/kernel/btf/vmlinux is missing): engine.kind "
+		return err_set(err, code, "cannot read " BTF_PATH ": %s", strerror(code));
+	return err_set(err, ENOENT, "kernel %s has no type information (" BTF_PATH " is missing): engine.kind "
 		       "modern_ebpf needs one built with CONFIG_DEBUG_INFO_BTF", u.release);
 }
 
@@ -128,6 +147,9 @@ static int load_failed(struct bpf_source *s, int code, struct err *err)
 	if (reads("/sys/kernel/security/lockdown", lockdown, sizeof lockdown) && strstr(lockdown, "[confidentiality]"))
 		return err_set(err, EPERM, "the kernel is locked down (confidentiality) and refuses eBPF programs that read its "
 			       "memory; see /sys/kernel/security/lockdown");
+	/* before 6.2 a function of the kernel is missing, which libbpf then looks for among the modules' */
+	if (code == EPERM && !has_capability(CAPABILITY_SYS_ADMIN) && strstr(s->said.text, "bpf_rdonly_cast"))
+		return err_set(err, code, "loading eBPF programs takes CAP_SYS_ADMIN on this kernel: run as root");
 	if (code == EPERM)
 		return err_set(err, code, "the kernel refuses to load eBPF programs although capabilities are there%s%s: a "
 			       "seccomp filter or security module may forbid bpf()", s->said.text[0] ? ": " : "", s->said.text);
@@ -160,6 +182,10 @@ static int open_object(struct bpf_source *s, bool tasks)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof opts, .object_name = "falco" };
 
+	/* Else libbpf, for types that this kernel does not have, goes on to its modules' BTF, and what is not allowed to list those
+	 * ends the loading. */
+	if (!has_capability(CAPABILITY_SYS_ADMIN))
+		opts.btf_custom_path = BTF_PATH;
 	s->object = bpf_object__open_mem(probe_object, (size_t)(probe_object_end - probe_object), &opts);
 	if (!s->object)
 		return -errno;
@@ -182,6 +208,7 @@ static int load(struct bpf_source *s, bool tasks, struct err *err)
 	rc = open_object(s, tasks);
 	if (rc < 0 && tasks) {
 		bpf_object__close(s->object);
+		s->said.text[0] = 0;
 		rc = open_object(s, false);
 	}
 	listener = NULL;
@@ -317,6 +344,7 @@ static int hook(struct bpf_source *s, enum hook which, bool wanted, struct err *
 	}
 	if (!wanted || s->links[which] || !p)
 		return 0;
+	s->said.text[0] = 0;
 	listener = &s->said;
 	s->links[which] = bpf_program__attach(p);
 	listener = NULL;
