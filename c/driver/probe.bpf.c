@@ -85,13 +85,11 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 
 /* ------------------------------------------------------------------ a program for each call */
 
-SUB int socketcall_args(struct fill *f, __u64 from)
+/* Not given the `struct fill`: a function that knows its address would keep it in memory, where the compiler otherwise has
+ * positions and lengths as numbers that it knows beforehand. */
+SUB int socketcall_args(__u32 narrow[6], __u64 from)
 {
-	__u32 narrow[6] = { 0 };
-
-	bpf_probe_read_user(narrow, sizeof narrow, (void *)from);
-	for (int i = 0; i < 6; i++)
-		f->arg[i] = narrow[i];
+	bpf_probe_read_user(narrow, 6 * sizeof *narrow, (void *)from);
 	return 0;
 }
 
@@ -100,7 +98,15 @@ INLINE void call_begin(struct fill *f, struct pt_regs *regs, long result)
 	f->ret = result;
 	f->compat = in_compat_call(f->task);
 	if (f->compat && regs->orig_ax == PROBE_SOCKETCALL) {
-		socketcall_args(f, regs->cx);
+		__u32 narrow[6] = { 0 };
+
+		socketcall_args(narrow, regs->cx);
+		f->arg[0] = narrow[0];
+		f->arg[1] = narrow[1];
+		f->arg[2] = narrow[2];
+		f->arg[3] = narrow[3];
+		f->arg[4] = narrow[4];
+		f->arg[5] = narrow[5];
 	} else if (f->compat) {
 		f->arg[0] = (__u32)regs->bx;
 		f->arg[1] = (__u32)regs->cx;

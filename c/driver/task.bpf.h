@@ -136,6 +136,7 @@ INLINE __u64 fd_inode(struct task_struct *t, __s32 fd)
 	return file ? READ(file, f_inode, i_ino) : 0;
 }
 
+enum { OVERLAY_MAGIC = 0x794c7630 };
 enum layer { LAYER_NONE, LAYER_LOWER, LAYER_UPPER };
 
 /* Of an overlay file system, which one the file is in. The pointer to the upper dentry stands right after the inode in
@@ -145,7 +146,7 @@ INLINE enum layer file_layer(struct file *file)
 	struct dentry *dentry = READ(file, f_path.dentry), *upper;
 	char *inode = (char *)READ(dentry, d_inode);
 
-	if (READ(dentry, d_sb, s_magic) != 0x794c7630)
+	if (READ(dentry, d_sb, s_magic) != OVERLAY_MAGIC)
 		return LAYER_NONE;
 	upper = READ_POINTER(inode + bpf_core_type_size(struct inode));
 	return upper && READ(upper, d_inode, i_ino) ? LAYER_UPPER : LAYER_LOWER;
@@ -153,19 +154,23 @@ INLINE enum layer file_layer(struct file *file)
 
 INLINE struct opened file_opened(struct task_struct *t, __s64 fd)
 {
+	enum { FMODE_CREATED = 1 << 20 };
 	struct opened o = { 0 };
-	struct file *file = fd > 0 ? file_of(t, fd) : NULL;
+	struct file *file = file_of(t, fd);
+	struct super_block *sb;
 	struct inode *inode;
 
-	if (fd == 0 && (file = file_of(t, 0)))
-		o.created = READ(file, f_mode) & (1 << 20);
-	if (fd <= 0 || !file)
+	if (!file)
+		return o;
+	o.created = READ(file, f_mode) & FMODE_CREATED;
+	if (fd == 0)
 		return o;
 	inode = READ(file, f_inode);
-	o.dev = dev_wire(READ(inode, i_sb, s_dev));
+	sb = READ(inode, i_sb);
+	o.dev = dev_wire(READ(sb, s_dev));
 	o.ino = READ(inode, i_ino);
-	o.layer = file_layer(file);
-	o.created = READ(file, f_mode) & (1 << 20);
+	if (READ(sb, s_magic) == OVERLAY_MAGIC)
+		o.layer = file_layer(file);
 	return o;
 }
 
