@@ -105,18 +105,50 @@ local function variables(session, field)
   return out
 end
 
+-- Names of events that rules can see.
+local function event_names()
+  local C, seen, out = core.C, {}, {}
+  for code = 0, C.event_count() - 1 do
+    local name = core.cstr(C.event_info(code).name)
+    if C.event_is_seen(code) and not seen[name] then
+      seen[name], out[#out + 1] = true, name
+    end
+  end
+  return out
+end
+
+-- Keys that a field of events takes; of evt.arg those of the event that the condition asks for.
+local function event_keys(field, tokens)
+  if field == "evt.type.is" then return event_names() end
+  local of_type
+  for i = 1, #tokens - 2 do
+    if tokens[i].text == "evt.type" and tokens[i + 1].text == "=" then of_type = tokens[i + 2].text end
+  end
+  local names = params(of_type)
+  return #names > 0 and names or params()
+end
+
+-- "evt.arg.fl": the field, if its argument may stand behind a dot; nil: no such thing.
+local function dotted(word)
+  local field = word:match("^(.+)%.[%w_]*$")
+  local id = field and core.C.field_find(field, #field) or -1
+  return id >= 0 and bit.band(core.C.field_info(id).arg, core.C.ARG_DOT) ~= 0 and field or nil
+end
+
+local function behind_dot(field, tokens)
+  local out = {}
+  for _, field_of in ipairs(all_fields()) do out[#out + 1] = field_of end      -- evt.type.is is one
+  if not field:find("^evt%.") then return out end
+  for _, name in ipairs(event_keys(field, tokens)) do out[#out + 1] = { text = ("%s.%s"):format(field, name) } end
+  return by_text(out)
+end
+
 local function arguments(session, field, tokens)
   local info = info_of(field)
   if not info then return {} end
   local C, out = core.C, {}
   if bit.band(info.arg, C.ARG_KEY) ~= 0 and field:find("^evt%.") then
-    local of_type
-    for i = 1, #tokens - 2 do
-      if tokens[i].text == "evt.type" and tokens[i + 1].text == "=" then of_type = tokens[i + 2].text end
-    end
-    local names = params(of_type)
-    if #names == 0 then names = params() end
-    for _, name in ipairs(names) do out[#out + 1] = { text = ("%s[%s]"):format(field, name) } end
+    for _, name in ipairs(event_keys(field, tokens)) do out[#out + 1] = { text = ("%s[%s]"):format(field, name) } end
   end
   if bit.band(info.arg, C.ARG_KEY) ~= 0 and (field == "proc.env" or field == "proc.aenv") then out = variables(session, field) end
   if bit.band(info.arg, C.ARG_INDEX) ~= 0 then
@@ -275,7 +307,9 @@ end
 local function candidates(session, at, word, tokens)
   if at.state == "operand" then
     local field = word:match("^([%w_.]+)%[")
-    return field and arguments(session, field, tokens) or operands(session)
+    if field then return arguments(session, field, tokens) end
+    field = dotted(word)
+    return field and behind_dot(field, tokens) or operands(session)
   end
   if at.state == "operator" then return operators(at.field) end
   if at.state == "value" and at.is_list then return { { text = "(", tail = "" } } end

@@ -27,7 +27,9 @@ describe("completion", function()
       ["pro"] = "proc.name", ["my_"] = "my_macro", ["not pro"] = "proc.name", ["(pro"] = "proc.name", ["proc.name = x and pro"] = "proc.name",
       ["proc.name "] = "startswith", ["proc.name e"] = "endswith", ["proc.name = x "] = "and", ["(proc.name = x "] = ")",
       ["proc.name in (my"] = "my_list", ["proc.name in (a, my"] = "my_list", ["evt.type = exec"] = "execve", ["evt.type in (open, open"] = "openat",
-      ["evt.arg[fl"] = "evt.arg[flags]", ["proc.aname["] = "proc.aname[1]", ["proc.name in "] = "(", ["toup"] = "toupper(",
+      ["evt.arg[fl"] = "evt.arg[flags]", ["evt.arg.fl"] = "evt.arg.flags", ["evt.rawarg."] = "evt.rawarg.res", ["evt.ar"] = "evt.arg",
+      ["evt.type = kill and evt.arg."] = "evt.arg.sig", ["evt.type.is.open"] = "evt.type.is.openat", ["evt.type."] = "evt.type.is",
+ ["proc.aname["] = "proc.aname[1]", ["proc.name in "] = "(", ["toup"] = "toupper(",
       ["toupper(proc.na"] = "proc.name", ["toupper(proc.name) "] = "=", ["toupper(proc.name"] = "proc.name", ["proc.name exists "] = "or",
       ["my_macro "] = "and", [":ex"] = ":explain", [":explain pro"] = "proc.name", [":rule Rule t"] = "Rule two", [":macro my"] = "my_macro",
       [":top proc.na"] = "proc.name", [":top proc.name evt.ty"] = "evt.type", [":help wh"] = "why", [":cols evt.num proc.na"] = "proc.name",
@@ -42,6 +44,7 @@ describe("completion", function()
     local s = session()
     assert.is_false(has(texts(s, "proc.name = x "), "proc.name"))
     assert.is_false(has(texts(s, "proc.name "), "<"))
+    assert.is_false(has(texts(s, "evt.type = kill and evt.arg."), "evt.arg.flags"))
     assert.is_false(has(texts(s, "evt.num "), "startswith"))
     assert.is_true(has(texts(s, "evt.num "), "<"))
     assert.is_false(has(texts(s, "proc.name = x "), ")"))
