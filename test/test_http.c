@@ -660,6 +660,24 @@ static void test_single_request_fails(void **state)
 	http_server_stop(&server);
 }
 
+/* One after the other, each as soon as the one before has its answer: not when something else wakes the thread. */
+static void test_single_requests_that_wait_have_their_turn(void **state)
+{
+	enum { N = 20 };
+	struct http_client *c = http_client_new(1, N, &err);
+	uint64_t start = sys_now_ns();
+
+	serve(NULL, false, 0);
+	assert_non_null(c);
+	for (int i = 0; i < N; i++)
+		assert_true(ask(c, (struct http_request){ 0 }) > 0);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(answer_of(c).status, 200);
+	assert_true(sys_now_ns() - start < N / 2 * 1000000000ull);	/* the thread looks up every second anyway */
+	http_client_free(c);
+	http_server_stop(&server);
+}
+
 static void test_single_requests_are_bounded(void **state)
 {
 	struct http_client *c = http_client_new(1, 2, &err);
@@ -708,6 +726,7 @@ int main(void)
 		cmocka_unit_test_setup(test_no_password_in_messages, clean),
 		cmocka_unit_test_setup(test_single_requests, clean),
 		cmocka_unit_test_setup(test_single_request_fails, clean),
+		cmocka_unit_test_setup(test_single_requests_that_wait_have_their_turn, clean),
 		cmocka_unit_test_setup(test_single_requests_are_bounded, clean),
 	};
 	char command[128];

@@ -256,11 +256,27 @@ static void client_let_go(struct http_client *c)
 		client_free(c);
 }
 
+/* Whether a request has come to its end. */
+static bool finish_some(struct http_client *c)
+{
+	bool any = false;
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(c->multi, &left))) {
+		struct request *r;
+
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&r);
+		finish(c, r, msg->data.result);
+		any = true;
+	}
+	return any;
+}
+
 static void *client_main(void *arg)
 {
 	struct http_client *c = arg;
-	CURLMsg *msg;
-	int left, running;
+	int running;
 	eventfd_t n;
 
 	/* what comes from a peer meets a thread that may do nothing */
@@ -269,12 +285,8 @@ static void *client_main(void *arg)
 	while (!atomic_load(&c->stopping)) {
 		start_more(c);
 		curl_multi_perform(c->multi, &running);
-		while ((msg = curl_multi_info_read(c->multi, &left))) {
-			struct request *r;
-
-			curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&r);
-			finish(c, r, msg->data.result);
-		}
+		if (finish_some(c))
+			continue;		/* there is room for one that waits */
 		struct curl_waitfd wake = { .fd = c->wake, .events = CURL_WAIT_POLLIN };
 		curl_multi_poll(c->multi, &wake, 1, IDLE_MS, NULL);
 		if (wake.revents)
@@ -379,9 +391,9 @@ void http_client_free(struct http_client *c)
 		return;
 	atomic_store(&c->stopping, true);
 	eventfd_write(c->wake, 1);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += GRACE_S;
-	if (pthread_timedjoin_np(c->thread, NULL, &until))
+	if (pthread_clockjoin_np(c->thread, NULL, CLOCK_MONOTONIC, &until))
 		pthread_detach(c->thread);
 	client_let_go(c);
 }

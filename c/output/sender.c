@@ -98,13 +98,13 @@ void sender_close(struct sender *s, uint32_t wait_ms, struct sender_stats *last)
 	atomic_store(&s->deadline, sys_now_ns() + (uint64_t)wait_ms * MS);
 	atomic_store(&s->stopping, true);
 	outbox_wake(&s->box);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += (wait_ms + GRACE_MS) / 1000;
 	until.tv_nsec += (wait_ms + GRACE_MS) % 1000 * MS;
 	until.tv_sec += until.tv_nsec / (1000L * MS);
 	until.tv_nsec %= 1000L * MS;
 	/* one that hangs in a look-up of a name frees everything itself when it comes back */
-	if (pthread_timedjoin_np(s->thread, NULL, &until))
+	if (pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &until))
 		pthread_detach(s->thread);
 	if (last)
 		sender_stats(s, last);
