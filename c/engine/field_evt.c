@@ -9,7 +9,6 @@
 #include "getters.h"
 #include "match.h"
 #include "path.h"
-#include "scap.h"
 #include "state.h"
 #include "value.h"
 
@@ -57,9 +56,6 @@ int get_evt_rawtime(const struct field_ctx *c, struct value *v)
 
 int get_evt_reltime(const struct field_ctx *c, struct value *v)
 {
-	/* what describes the host comes before the first event: there is nothing that it could be relative to */
-	if (!c->e->st->first_ts && scap_describes_host(c->e->h.code))
-		return 0;
 	return value_time(v, c->e->h.ts - c->e->st->first_ts, c->variant);
 }
 
