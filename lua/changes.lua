@@ -6,8 +6,8 @@
 --   changes.keep(old, new, keys) puts the old values of these keys into the new configuration
 --   changes.text(rules, keys)    one line for people
 -- A rule has changed if what it does or says has: a list or macro that it uses counts, comments and order do not.
-local grammar = require("rules.grammar")
 local schema = require("schema")
+local spell = require("rules.spell")
 
 local M = {}
 
@@ -41,7 +41,7 @@ end
 
 local function write_tree(tree, out)
   if tree.kind == "leaf" then
-    out[#out + 1] = (tree.neg and "!" or "") .. grammar.check_text(tree.check)
+    out[#out + 1] = (tree.neg and "!" or "") .. spell.check_text(tree.check)
     return
   end
   out[#out + 1] = tree.kind .. "("

@@ -17,8 +17,8 @@
 --   why.leaf_text(literal)
 --   why.deciding(tree) -> { node, ... }                the comparisons that decided
 local core = require("core")
-local grammar = require("rules.grammar")
 local lower = require("rules.lower")
+local spell = require("rules.spell")
 local ffi = core.ffi
 
 local M = {}
@@ -55,7 +55,7 @@ local explain
 local function explain_check(ast, evt, numbers)
   local literal = numbers[ast]
   local id = literal.id
-  local node = { kind = "check", text = grammar.check_text(ast), leaf = id, field = grammar.operand_text(ast.left) }
+  local node = { kind = "check", text = spell.check_text(ast), leaf = id, field = spell.operand_text(ast.left) }
   node.value = core.C.leaf(evt, id) ~= 0
   node.actual = operand_text(evt, id, 0)
   local other, has_other = operand_text(evt, id, 1)
@@ -155,7 +155,7 @@ function M.near(tree, evt)
 end
 
 function M.leaf_text(literal)
-  return (literal.neg and "not " or "") .. grammar.check_text(literal.check)
+  return (literal.neg and "not " or "") .. spell.check_text(literal.check)
 end
 
 -- ------------------------------------------------------------------ text
@@ -169,8 +169,8 @@ local PLAIN = { yes = "", no = "", dim = "", off = "" }
 local COLOUR = { yes = "\27[32m", no = "\27[31m", dim = "\27[2m", off = "\27[0m" }
 
 local function found(node)
-  local actual = node.actual == nil and "missing" or ("%s is %s"):format(node.field, grammar.quote(clean(node.actual)))
-  if node.other then actual = ("%s, against %s"):format(actual, grammar.quote(clean(node.other))) end
+  local actual = node.actual == nil and "missing" or ("%s is %s"):format(node.field, spell.quote(clean(node.actual)))
+  if node.other then actual = ("%s, against %s"):format(actual, spell.quote(clean(node.other))) end
   if node.other_missing then actual = actual .. ", the other side is missing" end
   if node.remembers then actual = actual .. " (remembers)" end
   return actual

@@ -3,6 +3,7 @@
 local core = require "core"
 local diag = require "diag"
 local rules = require "rules"
+local spell = require "rules.spell"
 
 local M = {}
 
@@ -77,10 +78,9 @@ end
 -- Leaf texts of a rule's tree in order, negated ones with "not ".
 function M.literals(rule)
   local out = {}
-  local grammar = require "rules.grammar"
   local function walk(tree)
     if tree.kind == "leaf" then
-      out[#out + 1] = (tree.neg and "not " or "") .. grammar.check_text(tree.check)
+      out[#out + 1] = (tree.neg and "not " or "") .. spell.check_text(tree.check)
     else
       for _, child in ipairs(tree) do
         walk(child)
@@ -93,9 +93,8 @@ end
 
 -- The tree as text with parentheses.
 function M.shape(tree)
-  local grammar = require "rules.grammar"
   if tree.kind == "leaf" then
-    return (tree.neg and "not " or "") .. grammar.check_text(tree.check)
+    return (tree.neg and "not " or "") .. spell.check_text(tree.check)
   end
   local parts = {}
   for i, child in ipairs(tree) do

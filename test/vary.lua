@@ -7,7 +7,7 @@
 --                                literal each, so that macros and lists are used as people use them
 -- result: of rules.load(); files: of run.read_files(). The same input gives the same rules.
 local core = require "core"
-local grammar = require "rules.grammar"
+local spell = require "rules.spell"
 
 local M = {}
 
@@ -41,20 +41,20 @@ local function value_text(text, change, roll, suffix)
   if change and text:find("^[%w/._-]*[%a/][%w/._-]*$") and not KEPT[text] and roll(2) == 0 then
     text = text .. suffix
   end
-  return text:find('["\\%c]') and grammar.quote(text) or text:find("^[%w/._-]+$") and text or '"' .. text .. '"'
+  return text:find('["\\%c]') and spell.quote(text) or text:find("^[%w/._-]+$") and text or '"' .. text .. '"'
 end
 
 local function check_text(check, roll, suffix)
   local name = check.left.name
   if not check.values or check.modifier ~= core.C.MOD_NONE then
-    return grammar.check_text(check)
+    return spell.check_text(check)
   end
   local texts, change = {}, name and is_open(name) and is_text_op(check.op)
   for i, value in ipairs(check.values) do
     texts[i] = value_text(value.text, change, roll, suffix)
   end
   local list = table.concat(texts, ", ")
-  return ("%s %s %s"):format(grammar.operand_text(check.left), check.op_text, LIST[check.op_text] and "(" .. list .. ")" or list)
+  return ("%s %s %s"):format(spell.operand_text(check.left), check.op_text, LIST[check.op_text] and "(" .. list .. ")" or list)
 end
 
 local function written(tree, roll, suffix)

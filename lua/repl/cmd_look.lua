@@ -3,6 +3,7 @@
 local find = require("repl.find")
 local show = require("repl.show")
 local spark = require("repl.spark")
+local spell = require("rules.spell")
 local tables = require("repl.table")
 
 local SHOWN, BINS = 20, 40
@@ -90,7 +91,7 @@ local function hist_texts(session, field, hits)
   local cells, out, opts = {}, session.out, session:pass("looking")
   for i = 1, math.min(SHOWN, #rows) do
     local value = rows[i][1]
-    local text = value and ("%s = %s"):format(field, require("rules.grammar").quote(value)) or ("not %s exists"):format(field)
+    local text = value and ("%s = %s"):format(field, spell.quote(value)) or ("not %s exists"):format(field)
     local made = session:condition(text, require("diag").new())
     local found = made and session.scan:find(made, opts)
     local bars = found and spark.bars((hits and found:minus(found:minus(hits)) or found):timeline(BINS)) or ""

@@ -2,11 +2,11 @@
 -- Commands about rules, macros, lists, and what a condition is compiled to.
 local dump = require("rules.dump")
 local gate = require("rules.gate")
-local grammar = require("rules.grammar")
 local lower = require("rules.lower")
 local rules = require("rules")
 local show = require("repl.show")
 local spark = require("repl.spark")
+local spell = require("rules.spell")
 local syntax = require("repl.syntax")
 local tables = require("repl.table")
 
@@ -120,7 +120,7 @@ end
 
 -- { [id] = text }: those of macros are the ruleset's, which the condition shares.
 local function leaf_texts(tree, out)
-  if tree.kind == "leaf" then out[tree.id] = grammar.check_text(tree.check) end
+  if tree.kind == "leaf" then out[tree.id] = spell.check_text(tree.check) end
   for _, child in ipairs(tree) do leaf_texts(child, out) end
   return out
 end

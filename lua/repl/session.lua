@@ -15,11 +15,11 @@
 local bit = require("bit")
 local core = require("core")
 local diag = require("diag")
-local grammar = require("rules.grammar")
 local progress = require("repl.progress")
 local run = require("run")
 local scan = require("scan")
 local show = require("repl.show")
+local spell = require("rules.spell")
 
 local M = {}
 
@@ -141,7 +141,7 @@ end
 local function fields_of(tree)
   local C, list, seen = core.C, {}, {}
   local function add(operand)
-    local id, text = C.field_find(operand.name, #operand.name), grammar.operand_text(operand)
+    local id, text = C.field_find(operand.name, #operand.name), spell.operand_text(operand)
     if id < 0 or seen[text] or bit.band(C.field_info(id).flags, C.FIELD_FILTER_ONLY) ~= 0 then return end
     seen[text] = true
     list[#list + 1] = text

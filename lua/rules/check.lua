@@ -19,13 +19,15 @@ local ffi = core.ffi
 local grammar = require "rules.grammar"
 local rope = require "rules.rope"
 local ruleset = require "rules.ruleset"
+local spell = require "rules.spell"
+local words = require "rules.words"
 
 local M = {}
 
 -- Few ask for the text of a leaf: it is made then.
 local TEXTS = { __index = function(leaves, id)
   local check = leaves.checks[id]
-  leaves[id] = check and grammar.check_text(check)
+  leaves[id] = check and spell.check_text(check)
   return rawget(leaves, id)
 end }
 
@@ -206,7 +208,7 @@ end
 
 local function is_transformer_call(text)
   local name = text:match("^(%a[%w]*)%(.*%)$")
-  return name and (name == "val" or grammar.transformers()[name])
+  return name and (name == "val" or words.get().transformers[name])
 end
 
 -- No character that only a regular expression gives a meaning to, except where "contains" and its like would do as well.

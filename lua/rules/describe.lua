@@ -12,6 +12,7 @@ local json = require "json"
 local lower = require "rules.lower"
 local ruleset = require "rules.ruleset"
 local sorted_keys = require "sorted_keys"
+local spell = require "rules.spell"
 
 local M = {}
 
@@ -31,7 +32,7 @@ end
 local function write_ast(ast, out)
   ast = follow(ast)
   if ast.kind == "check" then
-    out[#out + 1] = grammar.check_text(ast)
+    out[#out + 1] = spell.check_text(ast)
   elseif ast.kind == "macro" then
     out[#out + 1] = ast.name
   elseif ast.kind == "not" then
@@ -71,7 +72,7 @@ end
 
 local function add_fields(operand, set)
   if operand.kind == "field" then
-    set[grammar.operand_text(operand)] = true
+    set[spell.operand_text(operand)] = true
   end
   for _, input in ipairs(operand.inputs or operand.items or {}) do
     add_fields(input, set)
@@ -86,7 +87,7 @@ local function compiled_details(ast)
     if check.right then
       add_fields(check.right, fields)
     end
-    operators[grammar.operator_text(check)] = true
+    operators[spell.operator_text(check)] = true
   end)
   return sorted(fields), sorted(operators)
 end

@@ -7,9 +7,9 @@
 -- The tree is the normal form: "not" at comparisons only, lists and macros replaced. Each comparison has the number of its
 -- leaf (as in --dump-code) and its scope, what its answer depends on; each part that narrows the events says to which.
 local core = require "core"
-local grammar = require "rules.grammar"
 local lower = require "rules.lower"
 local sorted_keys = require "sorted_keys"
+local spell = require "rules.spell"
 
 local M = {}
 
@@ -77,7 +77,7 @@ local function write(tree, depth, out)
   local pad = ("  "):rep(depth)
   if tree.kind == "leaf" then
     local text = ("%s%sleaf %d (%s) %s"):format(pad, tree.neg and "not " or "", tree.id, scope_name(tree.scope),
-      clean(grammar.check_text(tree.check)))
+      clean(spell.check_text(tree.check)))
     out[#out + 1] = beside(text, events_text(lower.events(tree)))
     return
   end

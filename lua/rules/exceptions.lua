@@ -8,9 +8,9 @@
 --   (condition) and not (( f1 op v1 and  f2 op v2) or (...))           several
 local context = require "rules.context"
 local diag = require "diag"
-local grammar = require "rules.grammar"
 local keys = require "rules.keys"
 local rope = require "rules.rope"
+local words = require "rules.words"
 local yaml = require "rules.yaml"
 
 local M = {}
@@ -129,8 +129,8 @@ end
 -- "startswith  oneof" -> its operator and modifier, or nil.
 local function split_operator(text)
   local op, modifier = text:match("^%s*(%S+)%s*(%S*)%s*$")
-  local known = op and grammar.operator(op)
-  if not known or (modifier ~= "" and (known.class ~= "text" or not grammar.is_modifier(modifier))) then
+  local known = op and words.get().ops[op]
+  if not known or (modifier ~= "" and (known.class ~= "text" or not words.get().modifiers[modifier])) then
     return nil
   end
   return known, modifier ~= ""
@@ -210,7 +210,7 @@ local function check_multiple(ex)
   for i, comp in ipairs(ex.comps.items) do
     if not comp.text or not split_operator(comp.text) then
       good = mistake(ex, comp.node, ("'%s' is no operator"):format(comp.text or "this"),
-        { near = comp.text and diag.suggest(comp.text, grammar.operators()) })
+        { near = comp.text and diag.suggest(comp.text, words.get().op_names) })
     elseif not ex.fields.items[i].text then
       good = mistake(ex, ex.fields.items[i].node, "fields must be single names")
     end

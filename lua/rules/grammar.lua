@@ -20,6 +20,7 @@
 local core = require "core"
 local diag = require "diag"
 local lpeg = require "lpeg"
+local vocab = require("rules.words").get
 
 local P, R, S, C, Cp, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cp, lpeg.Ct
 
@@ -66,49 +67,6 @@ local F = {
 }
 
 local KEYWORD = { ["and"] = true, ["or"] = true, ["not"] = true }
-
--- Names that the C core knows, and what kind of right side each operator takes.
-local function vocabulary()
-  local c = core.C
-  local v = { ops = {}, op_names = {}, transformers = {} }
-  v.none = c.MOD_NONE
-  v.modifiers = { oneof = c.MOD_ONEOF, anyof = c.MOD_ANYOF, allof = c.MOD_ALLOF }
-  local class = { [c.OP_EXISTS] = "none", [c.OP_LT] = "number", [c.OP_LE] = "number", [c.OP_GT] = "number",
-                  [c.OP_GE] = "number", [c.OP_IN] = "list", [c.OP_INTERSECTS] = "list", [c.OP_PMATCH] = "list" }
-  for op = 0, c.OP_COUNT - 1 do
-    local text = core.cstr(c.operator_name(op))
-    v.ops[text] = { op = op, class = class[op] or "text" }
-    v.op_names[#v.op_names + 1] = text
-  end
-  v.ops["=="] = v.ops["="]
-  for id = 0, c.TR_COUNT - 1 do
-    v.transformers[core.cstr(c.transformer_name(id))] = id
-  end
-  return v
-end
-
-local cached
-local function vocab()
-  cached = cached or vocabulary()
-  return cached
-end
-
--- Names of all operators and of all transformers.
-function M.operators()
-  return vocab().op_names
-end
-
-function M.operator(text)
-  return vocab().ops[text]
-end
-
-function M.is_modifier(text)
-  return vocab().modifiers[text] ~= nil
-end
-
-function M.transformers()
-  return vocab().transformers
-end
 
 -- ------------------------------------------------------------------ the parser's state
 
@@ -759,10 +717,10 @@ function Parser:connective(stack)
   return true, self.text:byte(after) == OPEN and word or nil
 end
 
--- Advice on text that cannot stand where it is.
 -- What other languages have in place of "and" and "or".
 local OTHER = { AND = "and", And = "and", ["&&"] = "and", ["&"] = "and", OR = "or", Or = "or", ["||"] = "or", ["|"] = "or" }
 
+-- Advice on text that cannot stand where it is.
 function Parser:unexpected()
   local other = OTHER[self.text:match("^%a+", self.at) or self.text:match("^[&|]+", self.at)]
   if other then
@@ -822,68 +780,6 @@ function M.operand(text, at, rope)
     return operand, parser.at
   end
   return nil, err
-end
-
--- ------------------------------------------------------------------ back to text
-
-local SHORT = { ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\", ['"'] = '\\"' }
-
--- A constant as it could be written: quoted when it must be.
-function M.quote(text)
-  if text:find("[%c =\\\"']") then
-    return '"' .. text:gsub('[%c\\"]', SHORT) .. '"'
-  end
-  return text
-end
-
-local function argument_text(arg)
-  if not arg then
-    return ""
-  end
-  return "[" .. (arg == "" and '""' or M.quote(arg)) .. "]"
-end
-
--- Canonical text of an operand; what JSON output calls a field.
-function M.operand_text(o)
-  if o.kind == "field" then
-    return o.name .. argument_text(o.arg)
-  elseif o.kind == "text" then
-    return M.quote(o.text)
-  end
-  local items = {}
-  for i, input in ipairs(o.inputs or o.items) do
-    items[i] = M.operand_text(input)
-  end
-  return ("%s(%s)%s"):format(o.name or "", table.concat(items, ","), argument_text(o.arg))
-end
-
-local MODIFIERS = { "oneof", "anyof", "allof" }
-
--- The operator of a check with its modifier: "startswith oneof".
-function M.operator_text(check)
-  for _, word in ipairs(check.modifier ~= core.C.MOD_NONE and MODIFIERS or {}) do
-    if vocab().modifiers[word] == check.modifier then
-      return check.op_text .. " " .. word
-    end
-  end
-  return check.op_text
-end
-
--- A check on one line, for people.
-function M.check_text(check)
-  local out = { M.operand_text(check.left), M.operator_text(check) }
-  if check.right then
-    out[#out + 1] = check.right.kind == "field" and ("val(%s)"):format(M.operand_text(check.right)) or M.operand_text(check.right)
-  elseif check.values then
-    local texts = {}
-    for i, value in ipairs(check.values) do
-      texts[i] = M.quote(value.text)
-    end
-    local list = table.concat(texts, ", ")
-    local is_list = check.modifier ~= core.C.MOD_NONE or vocab().ops[check.op_text].class == "list"
-    out[#out + 1] = is_list and "(" .. list .. ")" or list
-  end
-  return table.concat(out, " ")
 end
 
 return M

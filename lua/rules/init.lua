@@ -4,8 +4,10 @@
 --   text --yaml--> nodes --load--> items --expand--> ASTs --check--> leaves --lower--> trees and event sets --emit--> code
 --
 --   yaml.lua     libyaml's events -> a tree of nodes that know their place     scalar.lua  places inside folded scalars
---   load.lua     nodes -> rules, macros, lists, versions; append, override     exceptions.lua  exceptions -> condition text
+--   load.lua     nodes -> rules, macros, lists; append, override               exceptions.lua  exceptions -> condition text
+--   reading.lua  values of a map's keys                                        versions.lua  what versions a file wants
 --   grammar.lua  condition text -> AST                                         rope.lua    text that knows where it came from
+--   words.lua    operators, transformers, modifiers                            spell.lua   AST -> text
 --   expand.lua   lists and macros                                              output.lua  output formats -> plans
 --   check.lua    AST -> numbered leaves of a C ruleset, with diagnostics
 --   lower.lua    negation normal form; which event codes and syscalls can match
@@ -66,6 +68,7 @@ local gate = require "rules.gate"
 local load = require "rules.load"
 local lower = require "rules.lower"
 local output = require "rules.output"
+local reading = require "rules.reading"
 local rope = require "rules.rope"
 local ruleset = require "rules.ruleset"
 
@@ -266,7 +269,7 @@ local function finished(rule, condition, low, plan, extra, opts)
   local node = rule.name_node
   return {
     name = rule.name, desc = joined(rule.desc), source = rule.source, tags = sorted(rule.tags), priority = rule.priority,
-    priority_name = load.PRIORITIES[rule.priority], below_priority = rule.priority > opts.min_priority,
+    priority_name = reading.PRIORITIES[rule.priority], below_priority = rule.priority > opts.min_priority,
     enabled = rule.enabled and rule.priority <= opts.min_priority, capture = rule.capture, capture_duration = rule.capture_duration,
     script = rule.script, throttle = rule.throttle, condition = condition, output = plan.text, output_plan = plan, extra_fields = extra,
     file = node.file, line = node.line, column = node.column, tree = low.tree, events = low.events,

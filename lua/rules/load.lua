@@ -20,7 +20,9 @@ local exceptions = require "rules.exceptions"
 local files = require "files"
 local config_schema = require "schema"
 local keys = require "rules.keys"
+local reading = require "rules.reading"
 local sorted_keys = require "sorted_keys"
+local versions = require "rules.versions"
 local yaml = require "rules.yaml"
 
 local compile = load
@@ -28,155 +30,10 @@ local compile = load
 local M = {}
 
 M.SOURCES = { syscall = true }
-M.PLUGINS = { container = true } -- what of upstream's plugins is built in
 
-M.PRIORITIES = { [0] = "Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug" }
-
-local priority_of = { info = 6 }
-for number = 0, 7 do
-  priority_of[M.PRIORITIES[number]:lower()] = number
-end
-
--- 0-7, or nil for an unknown name (any case).
-function M.priority(name)
-  return priority_of[name:lower()]
-end
-
-local function invalid(ctx, node, message, more)
-  context.fail(ctx, "LOAD_ERR_YAML_VALIDATE", node, message, more)
-end
-
-local function mistake(ctx, node, message, more)
-  context.fail(ctx, "LOAD_ERR_VALIDATE", node, message, more)
-end
-
--- ------------------------------------------------------------------ reading values
--- Each returns nil when the key is missing or wrong; wrong ones have been reported.
-
-local KIND_NAMES = { map = "a map", seq = "a list", scalar = "a single value" }
-
--- The value of a key, as the place of a mistake in it.
-local function value_of(ctx, key, node)
-  return context.new(ctx, "value for", key, node)
-end
-
--- The scalar node of a key. opts: required; empty: may have no value
-local function scalar(ctx, map, key, opts)
-  local node = yaml.get(map, key)
-  if not node then
-    if opts and opts.required then
-      invalid(ctx, map.keys[key] and map.keys[key].key or nil, ("'%s' is missing"):format(key))
-    end
-    return nil
-  end
-  if yaml.is_null(node) or (node.kind == "scalar" and node.text == "") then
-    if not (opts and opts.empty) then
-      invalid(node.plain and ctx or value_of(ctx, key, node), map.keys[key].key, ("'%s' has no value"):format(key))
-    end
-    return nil
-  elseif node.kind ~= "scalar" then
-    invalid(value_of(ctx, key, node), node, ("'%s' wants a single value, not %s"):format(key, KIND_NAMES[node.kind]))
-    return nil
-  end
-  return node
-end
-
-local function text(ctx, map, key, opts)
-  local node = scalar(ctx, map, key, opts)
-  return node and node.text, node
-end
-
-local function bool(ctx, map, key, default)
-  local node = scalar(ctx, map, key)
-  if not node then
-    return default
-  end
-  local value = yaml.bool_text(node.text)
-  if value == nil then
-    invalid(value_of(ctx, key, node), node, ("'%s' wants true or false, not '%s'"):format(key, node.text),
-      { near = diag.suggest(node.text, { "true", "false" }) })
-    return default
-  end
-  return value
-end
-
-local function whole(ctx, map, key, default)
-  local node = scalar(ctx, map, key)
-  if not node then
-    return default
-  end
-  local value = node.text:match("^%+?%d+$") and tonumber(node.text)
-  if not value or value >= 2 ^ 32 then
-    invalid(value_of(ctx, key, node), node, ("'%s' wants a whole number, not '%s'"):format(key, node.text))
-    return default
-  end
-  return value
-end
-
--- Scalars of a list, as nodes. Missing and not required: nil.
-local function sequence(ctx, map, key, required)
-  local node = yaml.get(map, key)
-  if not node then
-    if required then
-      invalid(ctx, nil, ("'%s' is missing"):format(key))
-    end
-    return nil
-  end
-  local value = value_of(ctx, key, node)
-  if node.kind ~= "seq" then
-    invalid(value, node, ("'%s' wants a list, like [a, b], not %s"):format(key, KIND_NAMES[node.kind]))
-    return nil
-  end
-  local out = {}
-  for _, item in ipairs(node) do
-    if yaml.is_null(item) then
-      invalid(context.new(value, "list item", "", item), item, ("an item of '%s' has no value"):format(key),
-        { hint = "to have the text, put it in quotes" })
-    elseif item.kind == "scalar" then
-      out[#out + 1] = item
-    else
-      invalid(context.new(value, "list item", "", item), item,
-        ("the items of '%s' must be single values, not %s"):format(key, KIND_NAMES[item.kind]))
-    end
-  end
-  return out
-end
-
-local function tags(ctx, map)
-  local set
-  for _, node in ipairs(sequence(ctx, map, "tags") or {}) do
-    set = set or {}
-    set[node.text] = true
-  end
-  return set or {}
-end
-
-local function priority(ctx, map)
-  local name, node = text(ctx, map, "priority", { required = true })
-  if not name then
-    return nil
-  end
-  local number = M.priority(name)
-  if not number then
-    local names = { "Info" }
-    for i = 0, 7 do
-      names[i + 2] = M.PRIORITIES[i]
-    end
-    invalid(context.new(ctx, "rule priority", "", node), node, ("'%s' is no priority"):format(name),
-      { near = diag.suggest(name, names), hint = "priorities: " .. table.concat(names, ", ", 2) })
-  end
-  return number
-end
-
-local function piece(node, trim)
-  local from, stop = 1, #node.text
-  if trim then
-    from = node.text:match("^%s*()")
-    stop = node.text:match("^.*%S()") or from
-    stop = stop - 1
-  end
-  return { node = node, text = node.text:sub(from, stop), at = from }
-end
+local invalid, mistake, value_of, KIND_NAMES = reading.invalid, reading.mistake, reading.value_of, reading.KIND_NAMES
+local scalar, text, bool, whole, sequence = reading.scalar, reading.text, reading.bool, reading.whole, reading.sequence
+local tags, priority, piece = reading.tags, reading.priority, reading.piece
 
 -- ------------------------------------------------------------------ throttle
 
@@ -640,115 +497,10 @@ local function read_rule(state, ctx, map)
   end
 end
 
--- ------------------------------------------------------------------ versions
-
-local function version_numbers(version)
-  local a, b, c = version:match("^(%d+)%.(%d+)%.(%d+)$")
-  if not a then
-    a, b, c = version:match("^(%d+)%.(%d+)%.(%d+)[-+][%w.+-]+$")
-  end
-  return a and { tonumber(a), tonumber(b), tonumber(c) } or nil
-end
-
-local function compare_versions(a, b)
-  for i = 1, 3 do
-    if a[i] ~= b[i] then
-      return a[i] < b[i] and -1 or 1
-    end
-  end
-  return 0
-end
-
-local function read_engine_version(state, ctx, map)
-  local wanted, node = text(ctx, map, "required_engine_version", { required = true })
-  unknown_keys(ctx, map, keys.item.required_engine_version)
-  if not wanted then
-    return
-  end
-  local version = wanted:match("^%d+$") and ("0.%s.0"):format(wanted) or wanted
-  local engine = core.cstr(core.C.upstream_versions().engine)
-  local numbers, ours = version_numbers(version), version_numbers(engine)
-  if not numbers then
-    return invalid(ctx, node, ("'%s' is no version"):format(wanted), { hint = "versions look like 0.31.0, or 31 for short" })
-  elseif numbers[1] ~= ours[1] or compare_versions(numbers, ours) > 0 then
-    return mistake(ctx, node, ("these rules want engine version %s; this engine is %s"):format(version, engine),
-      { hint = "use rules made for this version, or a newer falco" })
-  end
-  if not state.required_engine_version or compare_versions(numbers, version_numbers(state.required_engine_version)) > 0 then
-    state.required_engine_version = version
-  end
-end
-
-local function read_requirement(ctx, map, known)
-  if map.kind ~= "map" then
-    return invalid(ctx, map, ("a required plugin is a map with 'name' and 'version', not %s"):format(KIND_NAMES[map.kind]))
-  end
-  local name = text(ctx, map, "name", { required = true })
-  local version, node = text(ctx, map, "version", { required = true })
-  unknown_keys(ctx, map, known)
-  if version and not version_numbers(version) then
-    mistake(ctx, node, ("'%s' is no version of plugin '%s'"):format(version, name or "?"), { hint = "versions look like 1.2.3" })
-  end
-  return { name = name, version = version }
-end
-
-local function read_plugin(state, ctx, map)
-  local first = read_requirement(ctx, map, keys.map.plugin)
-  if ctx.failed or not first then
-    return
-  end
-  ctx.name = first.name
-  local wanted, names = { first }, { [first.name] = true }
-  local others = yaml.get(map, "alternatives")
-  if others and others.kind ~= "seq" then
-    return invalid(ctx, others, ("'alternatives' wants a list, not %s"):format(KIND_NAMES[others.kind]))
-  end
-  for _, node in ipairs(others or {}) do
-    local other = read_requirement(context.new(ctx, "required plugin versions alternative", "", node), node,
-      keys.map.alternative)
-    if other and other.name then
-      if names[other.name] then
-        mistake(ctx, node, ("plugin '%s' is named twice"):format(other.name))
-      end
-      names[other.name] = true
-      wanted[#wanted + 1] = other
-    end
-  end
-  if ctx.failed then
-    return
-  end
-  local texts = {}
-  for i, w in ipairs(wanted) do
-    if M.PLUGINS[w.name] then
-      texts = nil
-      break
-    end
-    texts[i] = ("%s (>= %s)"):format(w.name, w.version or "?")
-  end
-  if texts then
-    mistake(ctx, map, "these rules want a plugin that is not there: " .. table.concat(texts, " or "),
-      { hint = "this build has the fields and events of 'container' built in and loads no other plugins" })
-  end
-  state.required_plugin_versions[#state.required_plugin_versions + 1] =
-    { name = first.name, version = first.version, alternatives = { unpack(wanted, 2) } }
-end
-
-local function read_plugin_versions(state, ctx, map)
-  local node = yaml.get(map, "required_plugin_versions")
-  ctx.node = node
-  unknown_keys(ctx, map, keys.item.required_plugin_versions)
-  if node.kind ~= "seq" then
-    return invalid(ctx, node, ("'required_plugin_versions' wants a list, not %s"):format(KIND_NAMES[node.kind]))
-  end
-  for _, entry in ipairs(node) do
-    read_plugin(state, context.new(ctx, "required plugin versions entry", "", entry), entry)
-  end
-end
-
 -- ------------------------------------------------------------------ files
 
 -- By the names of keys.lua; the first of them that an item has as a key says what it is.
-local READ_ITEM = { required_engine_version = read_engine_version, required_plugin_versions = read_plugin_versions,
+local READ_ITEM = { required_engine_version = versions.engine, required_plugin_versions = versions.plugins,
   list = read_list, macro = read_macro, rule = read_rule }
 
 local function item_names()

@@ -21,6 +21,8 @@ local diag = require "diag"
 local ffi = core.ffi
 local grammar = require "rules.grammar"
 local ruleset = require "rules.ruleset"
+local spell = require "rules.spell"
+local words = require "rules.words"
 
 local M = {}
 
@@ -75,7 +77,7 @@ local function read_field(text, at)
       operand.shown = rest:sub(1, length)
     end
   end
-  operand.title = operand.shown or grammar.operand_text(operand)
+  operand.title = operand.shown or spell.operand_text(operand)
   return operand
 end
 
@@ -98,7 +100,7 @@ end
 
 local function is_transformer(text, at)
   local name = text:match("^(%a%w*)%(", at)
-  return name and grammar.transformers()[name]
+  return name and words.get().transformers[name]
 end
 
 local function is_filter_only(operand)
@@ -124,7 +126,7 @@ function Builder:expr(operand)
   end
   if not self.index[id] then
     self.exprs[#self.exprs + 1] = id
-    self.names[#self.exprs] = operand.title or grammar.operand_text(operand)
+    self.names[#self.exprs] = operand.title or spell.operand_text(operand)
     self.index[id] = #self.exprs
   end
   return self.index[id]
@@ -141,7 +143,7 @@ function Builder:note_fields(operand)
   for _, input in ipairs(operand.inputs or operand.items or {}) do
     self:note_fields(input)
   end
-  local name = operand.kind == "field" and (operand.title or grammar.operand_text(operand))
+  local name = operand.kind == "field" and (operand.title or spell.operand_text(operand))
   if name and not self.seen[name] then
     self.seen[name] = true
     self.fields[#self.fields + 1] = { name = name, expr = self:expr(operand) }

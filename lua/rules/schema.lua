@@ -7,7 +7,7 @@
 -- than the loader in one thing: texts must be texts, though the loader also takes a number where it wants one.
 local json = require "json"
 local keys = require "rules.keys"
-local load = require "rules.load"
+local reading = require "rules.reading"
 
 local M = {}
 
@@ -26,7 +26,7 @@ end
 local function priority()
   local words, patterns = json.array(), json.array()
   for i = 0, 7 do
-    words[#words + 1] = load.PRIORITIES[i]
+    words[#words + 1] = reading.PRIORITIES[i]
   end
   words[#words + 1] = "Info"
   for i, word in ipairs(words) do

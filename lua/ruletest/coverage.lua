@@ -13,9 +13,9 @@
 -- condition as it was written. Leaves that only tell the event's type apart are true for all of those; they are asked about
 -- other events as well. A leaf is one place in a file: that of a macro is one leaf, whoever uses the macro.
 local core = require("core")
-local grammar = require("rules.grammar")
 local lower = require("rules.lower")
 local rope = require("rules.rope")
+local spell = require("rules.spell")
 
 local M = {}
 
@@ -55,7 +55,7 @@ local build
 
 local function leaf_node(cover, group, ast, tree, owner)
   local place = place_of(group, ast)
-  local text = grammar.check_text(ast)
+  local text = spell.check_text(ast)
   return { kind = "leaf", id = tree.id, decides = owner.deciders[tree.id] or false,
            items = { item(cover, "leaf", owner.name, text, place) } }
 end

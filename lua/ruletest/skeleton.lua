@@ -6,10 +6,10 @@ local console = require("console")
 local core = require("core")
 local diag = require("diag")
 local files = require("files")
-local grammar = require("rules.grammar")
 local lower = require("rules.lower")
 local load = require("ruletest.load")
 local run = require("ruletest.run")
+local spell = require("rules.spell")
 local vocabulary = require("ruletest.vocabulary")
 
 local M = {}
@@ -57,7 +57,7 @@ local function comparisons(rule)
       for _, child in ipairs(tree) do walk(child) end
       return
     end
-    local text = (tree.neg and "not " or "") .. grammar.check_text(tree.check)
+    local text = (tree.neg and "not " or "") .. spell.check_text(tree.check)
     if not seen[text] then
       seen[text] = true
       out[#out + 1] = { text = #text > MAX_SHOWN and text:sub(1, MAX_SHOWN) .. " ..." or text, leaf = tree }

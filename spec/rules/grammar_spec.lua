@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 local grammar = require "rules.grammar"
+local spell = require "rules.spell"
 
 local function parse(text)
   return grammar.parse{ text = text }
@@ -8,7 +9,7 @@ end
 -- The AST as text, fully parenthesised.
 local function shape(ast)
   if ast.kind == "check" then
-    return grammar.check_text(ast)
+    return spell.check_text(ast)
   elseif ast.kind == "macro" then
     return ast.name
   elseif ast.kind == "not" then
@@ -166,8 +167,8 @@ describe("conditions", function()
   end)
 
   it("show the quotes that constants need", function()
-    assert.equal('"a b"', grammar.quote "a b")
-    assert.equal('"a\\"b"', grammar.quote 'a"b')
-    assert.equal("/etc", grammar.quote "/etc")
+    assert.equal('"a b"', spell.quote "a b")
+    assert.equal('"a\\"b"', spell.quote 'a"b')
+    assert.equal("/etc", spell.quote "/etc")
   end)
 end)

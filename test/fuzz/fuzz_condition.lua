@@ -8,14 +8,16 @@ local fuzz = dofile "test/fuzz/mutate.lua"
 local grammar = require "rules.grammar"
 local rope = require "rules.rope"
 local rules = require "rules"
+local spell = require "rules.spell"
+local words = require "rules.words"
 
 local WORDS = { " and ", " or ", " not ", "(", ")", "[", "]", ",", "=", "!=", "<=", ">", "==", "'", '"', "\\", "\\x41", "in ", "exists",
   "val(", "oneof ", "anyof ", "allof ", "0x1f", "-1", "1.5", "evt.type", "proc.name", "fd.name", "proc.aname[2]", "proc.env[A]", "fd.ip",
   "fd.net", "fd.types", "evt.arg.flags", "evt.rawres", "evt.deltatime", "container.id", "10.0.0.0/8", "true", "openat", "<NA>", "" }
 
 local function add_words()
-  for _, op in ipairs(grammar.operators()) do WORDS[#WORDS + 1] = op .. " " end
-  for name in pairs(grammar.transformers()) do WORDS[#WORDS + 1] = name .. "(" end
+  for _, op in ipairs(words.get().op_names) do WORDS[#WORDS + 1] = op .. " " end
+  for name in pairs(words.get().transformers) do WORDS[#WORDS + 1] = name .. "(" end
   for i = 0, core.C.field_count() - 1, 7 do WORDS[#WORDS + 1] = core.cstr(core.C.field_info(i).name) end
 end
 
@@ -31,15 +33,15 @@ end
 -- The tree as text that parses to the same tree: every value in quotes but numbers.
 local function written(ast)
   if ast.kind == "check" then
-    local text = grammar.operand_text(ast.left) .. " " .. grammar.operator_text(ast) .. " "
+    local text = spell.operand_text(ast.left) .. " " .. spell.operator_text(ast) .. " "
     if ast.right then
-      return text .. (ast.right.kind == "field" and "val(" .. grammar.operand_text(ast.right) .. ")" or grammar.operand_text(ast.right))
+      return text .. (ast.right.kind == "field" and "val(" .. spell.operand_text(ast.right) .. ")" or spell.operand_text(ast.right))
     elseif ast.op_text:find("^[<>]") then
       return text .. ast.values[1].text
     end
     local values = {}
     for i, value in ipairs(ast.values or {}) do values[i] = quoted(value.text) end
-    local list = ast.modifier ~= core.C.MOD_NONE or grammar.operator(ast.op_text).class == "list"
+    local list = ast.modifier ~= core.C.MOD_NONE or words.get().ops[ast.op_text].class == "list"
     return text .. (list and "(" .. table.concat(values, ",") .. ")" or values[1] or "")
   elseif ast.kind == "macro" then
     return ast.name
