@@ -30,11 +30,13 @@ local function plain(config)
   return out
 end
 
+-- What the output thread is started with (outputs/main.lua).
+function M.boot(config, options)
+  return buffer.encode{ conf = plain(config), live = options.live, unbuffered = options.unbuffered, verbose = options.verbose }
+end
+
 local function start_thread(self, config, options)
-  local C, err = core.C, core.err()
-  local boot = buffer.encode{
-    conf = plain(config), live = options.live, unbuffered = options.unbuffered, verbose = options.verbose,
-  }
+  local C, err, boot = core.C, core.err(), M.boot(config, options)
   self.thread = C.output_start(self.queue, boot, #boot, err)
   if self.thread == nil then return core.message(err) end
   if C.queue_await_start(self.queue) == C.OUTPUT_OPEN then return nil end

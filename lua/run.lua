@@ -422,8 +422,6 @@ local function housekeeper(work)
   end
 end
 
--- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
--- has by then.
 -- What happened before a live source was asked to end, and is still on its way from the kernel: it counts, as far as it comes in
 -- this time.
 local LAST_NS = 200000000
@@ -439,6 +437,8 @@ local function last_events(work)
   return result < 0 and result or C.NEXT_STOPPED
 end
 
+-- Until the source ends. When the engine was stopped, work.wake() is asked: true goes on, with the rules that the worker
+-- has by then.
 local function run_loop(work, config, options)
   local C, result, deadline, keep = core.C, nil, nil, nil
   local nodriver = config.engine.kind == "nodriver"

@@ -128,26 +128,12 @@ static void show_block(struct past *p, uint32_t at, struct evt *e)
 {
 	uint16_t cpu;
 	const struct event_hdr *h = scap_event_header(p->image.mem + at, &cpu);
-	const struct shape *shape = scap_shape(h->type);
-	const uint8_t *lens = (const uint8_t *)(h + 1), *value = lens + h->nparams * (shape->wide ? 4u : 2u);
-	uint32_t n = h->nparams < shape->nparams ? h->nparams : shape->nparams;
 
 	e->h.ts = h->ts;
 	e->h.tid = (int64_t)h->tid;
 	e->h.code = h->type;
 	e->h.cpu = cpu;
-	e->h.nparams = n;
-	/* all fits, or it would not have been read */
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t len = 0;
-
-		if (shape->wide)
-			memcpy(&len, lens + 4 * i, 4);
-		else
-			memcpy(&len, lens + 2 * i, 2);
-		e->param[i] = (struct param){ value, param_good(value, len, shape->want[i]) ? len : 0 };
-		value += len;
-	}
+	e->h.nparams = params_again(h, e->param);
 }
 
 static uint64_t first_ts(const struct past *p, uint32_t i)

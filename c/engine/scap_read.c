@@ -222,10 +222,10 @@ static int section_read(struct scap *s)
 			return s->ended ? rc : scap_short(s, rc, b.at, "", 0);
 		if (rc == 0)
 			return scap_fail(s, ENODATA, b.at, "the capture ends before its first event");
-		if (b.row->kind == BLOCK_EVENT)
+		if (b.row->kind == BLOCK_EVENT) {
 			stream_wakes(&s->in, true);
-		if (b.row->kind == BLOCK_EVENT)
 			return scap_sank(s, SINK(s, lists_end), b.at) ? 0 : s->ended;
+		}
 		if (b.row->kind == BLOCK_PCAPNG && !known)
 			return scap_bad(s, b.at, "no system call capture, but a network capture (pcapng)");
 		known |= b.row->kind != BLOCK_UNKNOWN;

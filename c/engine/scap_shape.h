@@ -5,6 +5,7 @@
 #define FALCO_SCAP_SHAPE_H
 
 #include <string.h>
+#include "evt.h"
 #include "scap.h"
 
 struct shape {
@@ -73,6 +74,26 @@ static inline void params_check(struct scap_rec *rec, const struct shape *shape)
 			rec->bad_params++;
 		}
 	}
+}
+
+/* Both for an event that was read so once, and needed no conversion: all of it fits. Returns how many parameters it has. */
+static inline uint32_t params_again(const struct event_hdr *h, struct param *to)
+{
+	const struct shape *shape = scap_shape(h->type);
+	uint32_t step = shape->wide ? 4 : 2, n = h->nparams < shape->nparams ? h->nparams : shape->nparams;
+	const uint8_t *lens = (const uint8_t *)(h + 1), *value = lens + h->nparams * step;
+
+	for (uint32_t i = 0; i < n; i++, lens += step) {
+		uint32_t len = 0;
+
+		if (shape->wide)
+			memcpy(&len, lens, 4);
+		else
+			memcpy(&len, lens, 2);
+		to[i] = (struct param){ value, param_good(value, len, shape->want[i]) ? len : 0 };
+		value += len;
+	}
+	return n;
 }
 
 #endif

@@ -5,13 +5,11 @@
 #include "../engine/ffi.h"
 
 static struct engine *volatile stops;
-static volatile sig_atomic_t seen;
 
 static void on_interrupt(int sig)
 {
 	struct engine *eng = stops;
 
-	seen = 1;
 	sys_interrupt(true);
 	if (eng)
 		engine_stop(eng);
@@ -32,11 +30,9 @@ void interrupts_stop(struct engine *eng)
 
 bool interrupts_seen(bool forget)
 {
-	bool was = seen;
+	bool was = sys_is_interrupted();
 
-	if (forget) {
-		seen = 0;
+	if (forget)
 		sys_interrupt(false);
-	}
 	return was;
 }

@@ -5,17 +5,10 @@ local conf = require "conf"
 local core = require "core"
 local diag = require "diag"
 local files = require "files"
+local queue = require "queue"
 
 local C = core.load()
 local TOLD = require("outputs.main").TOLD
-
-local function plain(config)
-  local out = {}
-  for key, value in pairs(config) do
-    if type(value) ~= "function" then out[key] = value end
-  end
-  return out
-end
 
 local function put(q, i)
   local data = buffer.encode{ ts = 1000000000ULL, rule = "told", message = "alert " .. i, priority = 5, fields = {} }
@@ -60,7 +53,7 @@ local function arrives(n, name, k, after)
     looks = looks + 1
     if looks > 1000 and not acted then act() end
   end, "", 1000)
-  require("outputs.main")(nil, core.ffi.cast("void *", q), buffer.encode{ conf = plain(config), live = false })
+  require("outputs.main")(nil, core.ffi.cast("void *", q), queue.boot(config, { live = false }))
   debug.sethook()
   core.C = C
   local reported = core.cstr(C.queue_reported(q, 0))
